@@ -1,0 +1,1 @@
+"""Speed and memory as ratios to a named reference measured in the same run. Tests nothing."""

@@ -1,0 +1,57 @@
+"""The root of the error tree and the errors of the corpus. Knows no HTTP status: one table in `rag/api` maps classes.
+
+FootnoteError
+├── CorpusError                 (here)
+│   ├── NoSuchCollection
+│   ├── NoSuchDocument
+│   ├── CollectionExists
+│   ├── BadFilter
+│   ├── DatabaseUnusable        the file or folder cannot be read or written
+│   ├── DatabaseTooNew          written by a later version of Footnote
+│   ├── EmbedderMismatch        vectors on disk come from another model
+│   └── EmbedderUnavailable     the weights cannot be loaded
+├── IngestError                 (ingest/errors.py)
+└── AnswerError                 (rag/errors.py)
+
+Each message says what is so, what was wanted and what to do, in one line.
+"""
+
+
+class FootnoteError(Exception):
+    """Anything that Footnote itself reports. `str(error)` is one line fit for a person."""
+
+
+class CorpusError(FootnoteError):
+    """Something about collections, documents, chunks or their views."""
+
+
+class NoSuchCollection(CorpusError):
+    """No collection has this name or id."""
+
+
+class NoSuchDocument(CorpusError):
+    """No document has this id (never was, or was deleted)."""
+
+
+class CollectionExists(CorpusError):
+    """A collection of this name is there already."""
+
+
+class BadFilter(CorpusError):
+    """A metadata filter is malformed."""
+
+
+class DatabaseUnusable(CorpusError):
+    """The database cannot be opened, read or written."""
+
+
+class DatabaseTooNew(CorpusError):
+    """The database was migrated by a later version of Footnote."""
+
+
+class EmbedderMismatch(CorpusError):
+    """Stored vectors and the configured embedder have different stamps."""
+
+
+class EmbedderUnavailable(CorpusError):
+    """The embedding model cannot be loaded."""

@@ -1,0 +1,65 @@
+"""Why a document could not be taken in. Knows no HTTP status and no job states.
+
+IngestError
+├── UnreadableDocument          the bytes cannot become text; trying again cannot help
+│   ├── EmptyFile
+│   ├── EncryptedDocument
+│   ├── NoTextFound             for example a scanned PDF without a text layer
+│   ├── WrongType               the content is not what the name says, or of no known type
+│   ├── BrokenDocument          damaged, truncated, or refused by its parser
+│   └── ParserLimit             too large, too slow or too deep for the sandbox
+├── NoSuchJob
+├── JobNotRetryable
+├── UploadTooLarge
+└── StorageFull                 the disk refused the bytes; nothing was acknowledged
+"""
+
+from index.errors import FootnoteError
+
+
+class IngestError(FootnoteError):
+    """Something about uploads, parsing or jobs."""
+
+
+class UnreadableDocument(IngestError):
+    """The bytes cannot become a document; a repeated attempt would end the same way."""
+
+
+class EmptyFile(UnreadableDocument):
+    """The file has no bytes, or no content inside its container."""
+
+
+class EncryptedDocument(UnreadableDocument):
+    """The document needs a password."""
+
+
+class NoTextFound(UnreadableDocument):
+    """The document opened, yet holds no text."""
+
+
+class WrongType(UnreadableDocument):
+    """The content is of another type than the name says, or of no supported type."""
+
+
+class BrokenDocument(UnreadableDocument):
+    """The document is damaged."""
+
+
+class ParserLimit(UnreadableDocument):
+    """Parsing needed more memory, time or output than the limits allow."""
+
+
+class NoSuchJob(IngestError):
+    """No job has this id."""
+
+
+class JobNotRetryable(IngestError):
+    """The job is not in a state from which it can be tried again or cancelled."""
+
+
+class UploadTooLarge(IngestError):
+    """The upload is larger than the configured limit."""
+
+
+class StorageFull(IngestError):
+    """There was no room for the bytes."""

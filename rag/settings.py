@@ -1,0 +1,225 @@
+"""Every setting: its name, type, default and help. Reads the environment once; builds nothing.
+
+Order of precedence: command line, environment (`FOOTNOTE_SERVER_PORT`), `footnote.toml` in the data folder
+(`[server]` / `port = 8000`), default. The page `docs/settings.md` is generated from this table.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from rag.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "FOOTNOTE_"
+
+
+def _setting(default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"help": help, "secret": secret, "choices": choices}
+    if isinstance(default, tuple):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One value per setting. A field `server_port` is `server.port` in the file and `FOOTNOTE_SERVER_PORT` outside."""
+
+    data: Path = _setting(Path("data"), "Folder that holds everything Footnote keeps.")
+
+    server_host: str = _setting("127.0.0.1", "Address to bind. Only loopback is allowed without accounts.")
+    server_port: int = _setting(8000, "Port of the API and the pages.")
+    server_workers: int = _setting(1, "Ingestion worker processes that `serve` starts.")
+    server_allowed_hosts: tuple[str, ...] = _setting(
+        ("127.0.0.1", "localhost", "[::1]"), "Host headers that are answered (protects against DNS rebinding)."
+    )
+
+    database_url: str = _setting("", "SQLAlchemy URL of the truth. Empty: SQLite in the data folder.")
+    jobs_url: str = _setting("", "SQLAlchemy URL of the job queue. Empty: SQLite in the data folder.")
+
+    embedder_model: str = _setting(
+        "all-MiniLM-L6-v2", "Path or name of a sentence-transformers model. The default comes as a package."
+    )
+    embedder_backend: str = _setting(
+        "auto",
+        "Who runs the embedding model. `auto` takes OpenVINO and falls back to sentence-transformers.",
+        choices=("auto", "openvino", "sentence-transformers"),
+    )
+    embedder_precision: str = _setting(
+        "auto", "`auto` takes bf16 where the processor has it, else fp32.", choices=("auto", "bf16", "fp32")
+    )
+    embedder_threads: int = _setting(0, "Processor threads for embedding. 0: all.")
+
+    index_flat_limit: int = _setting(100_000, "Chunks up to which the base view stays uncompressed; above it is SQ8.")
+    index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
+
+    ingest_max_file_bytes: int = _setting(2 * 1024**3, "Largest upload.")
+    ingest_parse_seconds: float = _setting(300.0, "Wall time one file may take to parse.")
+    ingest_parse_memory_bytes: int = _setting(1536 * 1024**2, "Memory the parsing child process may use.")
+    ingest_max_characters: int = _setting(50_000_000, "Longest text one file may yield.")
+
+    model_default: str = _setting("local", "Model that answers when the question names none.")
+    model_path: str = _setting("", "Path of a GGUF file for `local`. Empty: the packaged SmolLM2-135M-Instruct.")
+    model_threads: int = _setting(0, "Processor threads for the local model. 0: all.")
+    model_gpu_layers: int = _setting(0, "Layers to offload when the build has a GPU backend.")
+    model_context_tokens: int = _setting(4096, "Context of each running answer, in tokens of the model.")
+    model_sequences: int = _setting(4, "Answers the local model generates at the same time.")
+    model_queue: int = _setting(32, "Questions that may wait for the local model; more get 503 with Retry-After.")
+
+    openai_base_url: str = _setting("", "Base URL of an OpenAI-compatible endpoint. Empty: the official one.")
+    openai_api_key: str = _setting("", "Key for that endpoint. The remote model exists only when this is set.", secret=True)
+    openai_model: str = _setting("", "Model name there.")
+    openai_context_tokens: int = _setting(32_768, "Context of that model, in tokens.")
+    anthropic_base_url: str = _setting("", "Base URL of the Anthropic API. Empty: the official one.")
+    anthropic_api_key: str = _setting("", "Key for the Anthropic API.", secret=True)
+    anthropic_model: str = _setting("", "Model name there.")
+    anthropic_context_tokens: int = _setting(200_000, "Context of that model, in tokens.")
+    remote_timeout_seconds: float = _setting(60.0, "Longest silence of a remote model before its answer is given up.")
+
+    answer_passages: int = _setting(8, "Passages retrieved for a question.")
+    answer_max_tokens: int = _setting(160, "Longest generated answer, in tokens of the model.")
+    answer_temperature: float = _setting(0.0, "Sampling temperature. 0 is deterministic.")
+    answer_evidence_threshold: float = _setting(
+        0.45, "Evidence scored lower than this cannot answer: Footnote abstains. Between 0 and 1."
+    )
+    answer_support_threshold: float = _setting(
+        0.5, "A generated sentence whose support is scored lower is marked as unsupported. Between 0 and 1."
+    )
+
+    log_level: str = _setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data.resolve() / 'footnote.db'}"
+
+    @property
+    def resolved_jobs_url(self) -> str:
+        return self.jobs_url or f"sqlite:///{self.data.resolve() / 'jobs.db'}"
+
+
+def setting_name(attribute: str) -> str:
+    """`server_port` -> `server.port`; top-level settings keep their name."""
+    section, _, rest = attribute.partition("_")
+    return f"{section}.{rest}" if rest else section
+
+
+def environment_name(attribute: str) -> str:
+    """`server_port` -> `FOOTNOTE_SERVER_PORT`."""
+    return ENVIRONMENT_PREFIX + attribute.upper()
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Settings, Mapping[str, str]]:
+    """Read all sources once.
+
+    `overrides` maps attributes (`server_port`) to values from the command line; None values are ignored.
+    Returns the settings and, per attribute, where its value came from ("command line", "environment", a file, "default").
+    Raises SettingsError with the offending name.
+    """
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    data = Path(given.get("data") or environment.get(environment_name("data")) or Settings().data)
+    from_file = _read_file(data / "footnote.toml")
+    hints = get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for item in fields(Settings):
+        sources = (
+            ("command line", given.get(item.name)),
+            ("environment", environment.get(environment_name(item.name))),
+            ("footnote.toml", from_file.get(item.name)),
+        )
+        origin[item.name], raw = next(((w, v) for w, v in sources if v is not None), ("default", None))
+        if raw is not None:
+            values[item.name] = _convert(item, hints[item.name], raw, origin[item.name])
+    _refuse_unknown(environment, from_file)
+    return replace(Settings(), **values), origin
+
+
+def settings_table() -> list[tuple[str, str, str, str, str]]:
+    """(name, environment name, type, default, help) per setting, in order."""
+    hints = get_type_hints(Settings)
+    rows = []
+    for item in fields(Settings):
+        default = item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
+        choices = item.metadata["choices"]
+        kind = " \\| ".join(choices) if choices else getattr(hints[item.name], "__name__", str(hints[item.name]))
+        shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+        rows.append((setting_name(item.name), environment_name(item.name), kind, shown, item.metadata["help"]))
+    return rows
+
+
+def settings_page() -> str:
+    """`docs/settings.md`, whole."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `rag/settings.py` by `footnote settings --markdown`; a test keeps them equal.",
+        "",
+        "Precedence: command line, environment, `footnote.toml` in the data folder, default.",
+        "",
+        "| setting | environment | type | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [f"| `{n}` | `{e}` | {t} | {f'`{d}`' if d else '(empty)'} | {h} |" for n, e, t, d, h in settings_table()]
+    return "\n".join(lines) + "\n"
+
+
+def is_secret(attribute: str) -> bool:
+    """Whether the value must never be shown."""
+    return bool(next(f for f in fields(Settings) if f.name == attribute).metadata["secret"])
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML ({error}); mend it or remove it") from error
+    flat: dict[str, Any] = {}
+    for section, content in tables.items():
+        if isinstance(content, dict):
+            flat |= {f"{section}_{name}": value for name, value in content.items()}
+        else:
+            flat[section] = content
+    return flat
+
+
+def _refuse_unknown(environment: Mapping[str, str], from_file: Mapping[str, Any]) -> None:
+    known = {item.name for item in fields(Settings)}
+    for name in from_file:
+        if name not in known:
+            raise SettingsError(f"footnote.toml sets {setting_name(name)!r}, which is no setting; see `footnote settings`")
+    elsewhere = {"FOOTNOTE_EVAL_DATA", "FOOTNOTE_TRAIN_DATA"}
+    known_outside = {environment_name(name) for name in known} | elsewhere
+    for name in environment:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known_outside:
+            raise SettingsError(f"the environment sets {name}, which is no setting; see `footnote settings`")
+
+
+def _convert(item: "Field[Any]", kind: Any, raw: Any, where: str) -> Any:
+    name = setting_name(item.name)
+    choices = item.metadata["choices"]
+    try:
+        if kind is int:
+            value: Any = int(raw)
+        elif kind is float:
+            value = float(raw)
+        elif kind is Path:
+            value = Path(raw)
+        elif kind == tuple[str, ...]:
+            value = tuple(part.strip() for part in raw.split(",")) if isinstance(raw, str) else tuple(raw)
+        else:
+            value = str(raw)
+    except (TypeError, ValueError) as error:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise SettingsError(f"{name} is {raw!r} ({where}), but {wanted} was wanted") from error
+    if choices and value not in choices:
+        raise SettingsError(f"{name} is {value!r} ({where}), but one of {', '.join(choices)} was wanted")
+    if kind in (int, float) and value < 0:
+        raise SettingsError(f"{name} is {value} ({where}), but it cannot be negative")
+    return value
