@@ -1,0 +1,73 @@
+# One place for every routine task. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+PORT ?= 8000
+SAMPLE := samples/lumenhub/documents
+SAMPLE_COLLECTION := lumenhub
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export HF_HUB_OFFLINE ?= 1
+export TRANSFORMERS_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run serve test check fmt bench eval clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@echo "==> Creating the virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is wanted, $$($(PYTHON) --version) was found; call make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: constraints.txt pyproject.toml | $(BIN)/python
+	@echo "==> Installing Footnote; llama.cpp is compiled for this processor once (about 5 minutes on 2 cores)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: constraints.txt pyproject.toml $(VENV)/.installed
+	@echo "==> Installing what checks and tests need"
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed ## Create the virtual environment and install pinned dependencies
+
+$(DATA)/.sample-ingested: $(VENV)/.installed
+	@echo "==> Ingesting the sample collection (first start only)"
+	@$(BIN)/footnote --data $(DATA) ingest $(SAMPLE) --collection $(SAMPLE_COLLECTION) --wait
+	@touch $@
+
+run: $(DATA)/.sample-ingested ## Set up, ingest the sample collection, serve API and page on http://127.0.0.1:8000
+	@exec $(BIN)/footnote --data $(DATA) serve --port $(PORT)
+
+serve: $(VENV)/.installed ## Serve without touching the sample collection
+	@exec $(BIN)/footnote --data $(DATA) serve --port $(PORT)
+
+check: $(VENV)/.installed-dev ## Lint, format, strict types, import walls, migrations and the quick tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not real"
+
+test: check ## Everything: the checks, then the tests with real models, real servers and a real browser
+	$(BIN)/pytest -m real
+
+fmt: $(VENV)/.installed-dev ## Format and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their references; keeps bench/results/
+	$(BIN)/footnote bench ingest
+	$(BIN)/footnote bench generate
+
+eval: $(DATA)/.sample-ingested ## Run the golden questions of the sample collection through the whole service
+	$(BIN)/footnote --data $(DATA) eval run samples/lumenhub/golden.jsonl --collection $(SAMPLE_COLLECTION)
+
+clean: ## Remove the virtual environment and caches; the data folder stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""`python -m rag.cli` is the same as `footnote`."""
+
+from rag.cli.root import main
+
+main()

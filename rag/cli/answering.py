@@ -1,0 +1,206 @@
+"""`footnote ask` and `footnote search`: questions in the terminal. Knows nothing of how an answer is made."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import click
+
+from index.passage import Passage
+from rag.answer import Ask
+from rag.app import App, build_app
+from rag.cli.show import json_option, messages, print_json, print_table, settings_of
+from rag.events import (
+    AnswerUsage,
+    Citation,
+    Delta,
+    Done,
+    Replace,
+    Source,
+    Sources,
+    Started,
+    Verdict,
+    Waiting,
+)
+
+
+@dataclass
+class Collected:
+    """An answer as it stands after the events so far."""
+
+    text: str = ""
+    started: Started | None = None
+    sources: tuple[Source, ...] = ()
+    citations: list[Citation] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    usage: AnswerUsage | None = None
+    done: Done | None = None
+
+
+def open_app(ctx: click.Context) -> App:
+    """Everything that answering needs, closed when the command ends."""
+    app = build_app(settings_of(ctx))
+    ctx.call_on_close(app.close)
+    app.searcher.refresh()
+    return app
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option("--collection", "-c", "collections", multiple=True, required=True, help="Name or id; may be repeated.")
+@click.option("--model", help="Model that answers. Default: setting model.default.")
+@click.option("--mode", type=click.Choice(["auto", "quote", "search"]), default="auto", show_default=True)
+@click.option("--conversation", help="Continue this conversation.")
+@json_option
+@click.pass_context
+def ask(
+    ctx: click.Context,
+    question: str,
+    collections: tuple[str, ...],
+    model: str | None,
+    mode: str,
+    conversation: str | None,
+    as_json: bool,
+) -> None:
+    """Answer a question from the documents of a collection, with footnotes."""
+    app = open_app(ctx)
+    request = Ask(
+        question=question,
+        collections=tuple(app.catalog.collection(name).id for name in collections),
+        conversation=conversation,
+        model=model,
+        mode=mode,  # type: ignore[arg-type]  # click has checked the choice
+    )
+    answer = asyncio.run(_follow(app, request, quiet=as_json))
+    if as_json:
+        _print_answer_json(answer)
+    else:
+        _print_footnotes(answer)
+
+
+async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
+    """Collect an answer's events; unless quiet, print text as it comes."""
+    answer = Collected()
+    async for event in app.answerer.answer(request):
+        match event:
+            case Waiting(position=position, eta_seconds=eta):
+                if not quiet and position:
+                    messages.print(f"[dim]Waiting at place {position}, about {eta:.0f} s[/dim]")
+            case Started():
+                answer.started = event
+            case Sources(sources=sources):
+                answer.sources = sources
+            case Delta(text=text):
+                answer.text += text
+                if not quiet:
+                    click.echo(text, nl=False)
+            case Citation():
+                answer.citations.append(event)
+            case Verdict():
+                answer.verdicts.append(event)
+            case Replace(text=text, reason=reason):
+                answer.text, answer.citations, answer.verdicts = text, [], []
+                if not quiet:
+                    messages.print(f"\n[dim]Withdrawn: {reason}. Quoting the documents instead.[/dim]")
+            case AnswerUsage():
+                answer.usage = event
+            case Done():
+                answer.done = event
+    return answer
+
+
+def _print_answer_json(answer: Collected) -> None:
+    assert answer.started is not None
+    assert answer.done is not None
+    print_json(
+        {
+            "answer": answer.done.answer,
+            "conversation": answer.started.conversation,
+            "question": answer.started.question,
+            "status": answer.done.status,
+            "text": answer.text,
+            "sources": answer.sources,
+            "citations": answer.citations,
+            "verdicts": answer.verdicts,
+            "usage": answer.usage,
+            "confidence": answer.done.confidence,
+            "trace": answer.done.trace,
+            "model": answer.started.model,
+        }
+    )
+
+
+def _print_footnotes(answer: Collected) -> None:
+    """The text once more with its marks, then the passages it points at."""
+    click.echo("\n")
+    if answer.citations:
+        click.echo(_with_marks(answer))
+        click.echo()
+    cited = {span.n for citation in answer.citations for span in citation.sources}
+    shown = [source for source in answer.sources if source.n in cited]
+    if not shown and answer.sources:
+        messages.print("[dim]The nearest passages:[/dim]")
+        shown = list(answer.sources[:3])
+    for source in shown:
+        page = f", page {source.page}" if source.page else ""
+        heading = f" ({source.heading})" if source.heading else ""
+        click.secho(f"[{source.n}] {source.title}{page}{heading}", bold=True)
+        for quote in _quotes(answer.citations, source) or [source.text[:300]]:
+            click.echo(f"    {' '.join(quote.split())}")
+    assert answer.done is not None
+    assert answer.started is not None
+    messages.print(
+        f"[dim]{answer.done.status}, confidence {answer.done.confidence:.2f}, model {answer.started.model}, "
+        f"conversation {answer.started.conversation}[/dim]"
+    )
+
+
+def _with_marks(answer: Collected) -> str:
+    """The answer's text with `[n]` after each cited span and a note after each unsupported one."""
+    marks: dict[int, str] = {}
+    for verdict in answer.verdicts:
+        if verdict.verdict == "unsupported":
+            marks[verdict.end] = marks.get(verdict.end, "") + " (unsupported)"
+    for citation in answer.citations:
+        numbers = "".join(f"[{n}]" for n in dict.fromkeys(span.n for span in citation.sources))
+        marks[citation.end] = f" {numbers}" + marks.get(citation.end, "")
+    text = answer.text
+    for position in sorted(marks, reverse=True):
+        text = text[:position] + marks[position] + text[position:]
+    return text
+
+
+def _quotes(citations: Sequence[Citation], source: Source) -> list[str]:
+    spans = {(s.start, s.end) for citation in citations for s in citation.sources if s.n == source.n}
+    return [source.text[start - source.start : end - source.start] for start, end in sorted(spans)]
+
+
+@click.command("search")
+@click.argument("query")
+@click.option("--collection", "-c", "collections", multiple=True, required=True, help="Name or id; may be repeated.")
+@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1, 1000), help="Passages to show.")
+@click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
+@json_option
+@click.pass_context
+def search(
+    ctx: click.Context, query: str, collections: tuple[str, ...], count: int, mode: str, as_json: bool
+) -> None:
+    """Show the passages nearest to a question, with the scores of each stage."""
+    app = open_app(ctx)
+    chosen = [app.catalog.collection(name).id for name in collections]
+    result = app.searcher.search(query, collections=chosen, k=count, mode=mode)  # type: ignore[arg-type]  # checked
+    if as_json:
+        print_json(result)
+        return
+    print_table(
+        ("score", "stages", "document", "page", "passage"),
+        ((f"{p.score:.4f}", _stages(p), p.name, p.page, " ".join(p.text.split())[:110]) for p in result.passages),
+        empty="Nothing found.",
+    )
+
+
+def _stages(passage: Passage) -> str:
+    return " ".join(f"{name}={value:.3g}" for name, value in passage.stages.items())
+
+
+COMMANDS = (ask, search)

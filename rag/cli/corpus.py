@@ -1,0 +1,152 @@
+"""`footnote collections` and `footnote documents`: what there is, and its removal."""
+
+import click
+
+from index.catalog import Catalog, CollectionInfo
+from index.database import Database
+from rag.cli.show import json_option, print_json, print_table, settings_of
+
+
+def open_catalog(ctx: click.Context) -> Catalog:
+    """The catalog alone, without models or views; closed when the command ends."""
+    settings = settings_of(ctx)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.resolved_database_url)
+    ctx.call_on_close(database.close)
+    database.migrate()
+    return Catalog(database)
+
+
+@click.group("collections", invoke_without_command=True)
+@json_option
+@click.pass_context
+def collections(ctx: click.Context, as_json: bool) -> None:
+    """List, create, show and delete collections."""
+    if ctx.invoked_subcommand is None:
+        _print_collections(open_catalog(ctx).collections(), as_json)
+
+
+@collections.command("list")
+@json_option
+@click.pass_context
+def list_collections(ctx: click.Context, as_json: bool) -> None:
+    """List all collections."""
+    _print_collections(open_catalog(ctx).collections(), as_json)
+
+
+@collections.command("create")
+@click.argument("name")
+@click.option("--description", default="", help="One line for the people who choose it.")
+@click.option(
+    "--egress",
+    type=click.Choice(["deny", "redact", "allow"]),
+    default="deny",
+    show_default=True,
+    help="Whether its text may be sent to a remote model.",
+)
+@json_option
+@click.pass_context
+def create_collection(ctx: click.Context, name: str, description: str, egress: str, as_json: bool) -> None:
+    """Create an empty collection."""
+    info = open_catalog(ctx).create_collection(name, description=description, egress=egress)
+    if as_json:
+        print_json(info)
+    else:
+        click.echo(f"Created {info.name} ({info.id}).")
+
+
+@collections.command("show")
+@click.argument("name")
+@json_option
+@click.pass_context
+def show_collection(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Show one collection by name or id."""
+    info = open_catalog(ctx).collection(name)
+    if as_json:
+        print_json(info)
+    else:
+        _print_collections([info], as_json=False)
+
+
+@collections.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def delete_collection(ctx: click.Context, name: str, yes: bool) -> None:
+    """Delete a collection with all its documents."""
+    catalog = open_catalog(ctx)
+    info = catalog.collection(name)
+    if not yes:
+        click.confirm(f"Delete {info.name} with {info.documents} documents?", abort=True)
+    catalog.delete_collection(info.id)
+    click.echo(f"Deleted {info.name}.")
+
+
+def _print_collections(found: list[CollectionInfo], as_json: bool) -> None:
+    if as_json:
+        print_json({"items": found})
+        return
+    print_table(
+        ("name", "documents", "chunks", "egress", "created", "description"),
+        ((c.name, c.documents, c.chunks, c.egress, c.created_at, c.description) for c in found),
+        empty="No collections yet. Make one: footnote ingest FOLDER --collection NAME --wait",
+    )
+
+
+@click.group("documents")
+def documents() -> None:
+    """List, show and delete documents."""
+
+
+@documents.command("list")
+@click.option("--collection", required=True, help="Name or id.")
+@click.option("--limit", default=50, show_default=True)
+@click.option("--cursor", help="Where the last list ended.")
+@json_option
+@click.pass_context
+def list_documents(ctx: click.Context, collection: str, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List the documents of a collection, newest first."""
+    catalog = open_catalog(ctx)
+    found = catalog.documents(catalog.collection(collection).id, limit=limit, cursor=cursor)
+    if as_json:
+        print_json({"items": found.items, "next": found.next})
+        return
+    print_table(
+        ("id", "name", "version", "characters", "created", "title"),
+        ((d.id, d.name, d.version, d.characters, d.created_at, d.title) for d in found.items),
+        empty="No documents in this collection yet.",
+    )
+    if found.next:
+        click.echo(f"More: --cursor {found.next}")
+
+
+@documents.command("show")
+@click.argument("document")
+@click.option("--text", is_flag=True, help="Print the document's text instead of its row.")
+@json_option
+@click.pass_context
+def show_document(ctx: click.Context, document: str, text: bool, as_json: bool) -> None:
+    """Show one document."""
+    catalog = open_catalog(ctx)
+    info = catalog.document(document)
+    if text:
+        click.echo(catalog.document_text(document))
+    elif as_json:
+        print_json(info)
+    else:
+        rows = [(name, getattr(info, name)) for name in ("id", "name", "title", "media_type", "version", "characters")]
+        rows += [("report: " + name, value) for name, value in info.report.items()]
+        print_table(("field", "value"), rows, empty="")
+
+
+@documents.command("delete")
+@click.argument("document", nargs=-1, required=True)
+@click.pass_context
+def delete_document(ctx: click.Context, document: tuple[str, ...]) -> None:
+    """Delete documents by id. They are never cited again."""
+    catalog = open_catalog(ctx)
+    for one in document:
+        click.echo(f"Deleted {one}." if catalog.delete_document(one) else f"{one} was not there.")
+
+
+COMMANDS = (collections, documents)

@@ -1,0 +1,60 @@
+"""`footnote serve` and `footnote worker`: starting processes. Knows neither routes nor jobs."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from types import FrameType
+
+import click
+
+from rag.app import worker_parts
+from rag.cli.show import settings_of
+from rag.serve import run_server
+from rag.settings import Settings
+
+_FIRST_STEPS = """
+Footnote is ready: {address}
+
+  ask in the page      {address}
+  ask in the terminal  footnote{data} ask "How do I reset my password?" --collection lumenhub
+  add documents        footnote{data} ingest FOLDER --collection NAME --wait
+  read the API         {address}/api/docs
+
+Data folder: {folder}. Stop with Ctrl+C.
+"""
+
+
+@click.command("serve")
+@click.option("--host", help="Address to bind. Only loopback is allowed without accounts.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port. Default 8000.")
+@click.option("--workers", type=click.IntRange(0, 64), help="Ingestion worker processes. Default 1.")
+@click.pass_context
+def serve(ctx: click.Context, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API and the pages, with worker processes beside."""
+    given = {"server_host": host, "server_port": port, "server_workers": workers}
+    settings = replace(settings_of(ctx), **{name: value for name, value in given.items() if value is not None})
+    run_server(settings, on_ready=lambda address: click.echo(_banner(settings, address)))
+
+
+@click.command("worker")
+@click.option("--parent", type=int, help="Process id to live with: the worker ends when it does.")
+@click.pass_context
+def worker(ctx: click.Context, parent: int | None) -> None:
+    """Run one ingestion worker until it is told to stop."""
+    stop = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    worker_parts(settings_of(ctx), parent_pid=parent).run(stop)
+
+
+def _banner(settings: Settings, address: str) -> str:
+    shown = "" if settings.data.resolve() == (os.path.realpath("data")) else f" --data {settings.data}"
+    return _FIRST_STEPS.format(address=address, data=shown, folder=settings.data.resolve())
+
+
+COMMANDS = (serve, worker)
