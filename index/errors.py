@@ -5,7 +5,9 @@ FootnoteError
 │   ├── NoSuchCollection
 │   ├── NoSuchDocument
 │   ├── CollectionExists
+│   ├── BadCollection           a collection's name or egress rule is malformed
 │   ├── BadFilter
+│   ├── BadCursor               a list's cursor is not one that we gave out
 │   ├── DatabaseUnusable        the file or folder cannot be read or written
 │   ├── DatabaseTooNew          written by a later version of Footnote
 │   ├── EmbedderMismatch        vectors on disk come from another model
@@ -37,8 +39,16 @@ class CollectionExists(CorpusError):
     """A collection of this name is there already."""
 
 
+class BadCollection(CorpusError):
+    """A collection's name or egress rule is malformed."""
+
+
 class BadFilter(CorpusError):
     """A metadata filter is malformed."""
+
+
+class BadCursor(CorpusError):
+    """A list's cursor is not one that we gave out."""
 
 
 class DatabaseUnusable(CorpusError):

@@ -1,0 +1,396 @@
+"""The only code that writes corpus rows: add, replace, delete, each one transaction with its line in the change log.
+
+Knows no embedder, no view and no file format; it takes finished values and holds them to the laws of the corpus.
+"""
+
+import math
+import re
+import secrets
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from index.database import Database
+from index.errors import BadCollection, CollectionExists, EmbedderMismatch, NoSuchCollection
+from index.queries import (
+    IN_LIMIT,
+    collection_info,
+    collection_row,
+    current_document,
+    document_info,
+    no_such_document,
+    parts,
+    read_cursor,
+    select_collections,
+    select_documents,
+    write_cursor,
+)
+from index.rows import (
+    ChangeInfo,
+    ChangeKind,
+    ChunkInfo,
+    CollectionInfo,
+    DocumentInfo,
+    Egress,
+    Listing,
+    NewChunk,
+    NewDocument,
+    PutOutcome,
+    check_document,
+    decode_vectors,
+    embedded_text,
+    encode_vector,
+    text_hash,
+)
+from index.schema import Change, Chunk, ChunkVector, Collection, Document, DocumentField, DocumentText
+
+__all__ = [
+    "Catalog",
+    "ChangeInfo",
+    "ChunkInfo",
+    "CollectionInfo",
+    "DocumentInfo",
+    "Listing",
+    "NewChunk",
+    "NewDocument",
+    "PutOutcome",
+    "embedded_text",
+    "text_hash",
+]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ALPHABET = string.ascii_letters + string.digits
+_LONGEST_FIELD = 1000  # characters of a metadata text that filters can compare; longer ones are kept, not filtered
+_LOG_LOCK = 7309454  # of PostgreSQL, where numbers are given before the commit: one writer of the log at a time
+
+
+class Catalog:
+    """Collections, documents and the change log of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # Collections
+
+    def create_collection(
+        self, name: str, description: str = "", egress: Egress = "deny", metadata: Mapping[str, Any] | None = None
+    ) -> CollectionInfo:
+        """Make an empty collection. Raises BadCollection or CollectionExists."""
+        if not _NAME.fullmatch(name):
+            raise BadCollection(
+                f"{name!r} cannot name a collection; use 1 to 64 of a-z, 0-9, '.', '_' and '-', "
+                "the first a letter or digit"
+            )
+        if egress not in get_args(Egress):
+            raise BadCollection(f"egress is {egress!r}, but one of {', '.join(get_args(Egress))} was wanted")
+        new = _new_id("c")
+        row = Collection(id=new, name=name, description=description, egress=egress, attributes=dict(metadata or {}))
+        try:
+            with self.database.write() as session:
+                session.add(row)
+        except IntegrityError as error:
+            raise CollectionExists(f"a collection {name!r} is there already; use it or choose another name") from error
+        return self.collection(new)
+
+    def collection(self, name_or_id: str) -> CollectionInfo:
+        """One collection, by id or name; an id wins over a name that looks like it. Raises NoSuchCollection."""
+        query = select_collections().where((Collection.id == name_or_id) | (Collection.name == name_or_id))
+        with self.database.read() as session:
+            found = session.execute(query.order_by(Collection.id != name_or_id)).first()
+        if found is None:
+            raise NoSuchCollection(
+                f"there is no collection {name_or_id!r}; `footnote collections` lists those there are"
+            )
+        return collection_info(found)
+
+    def collections(self) -> tuple[CollectionInfo, ...]:
+        """Every collection, by name."""
+        with self.database.read() as session:
+            return tuple(
+                collection_info(row) for row in session.execute(select_collections().order_by(Collection.name))
+            )
+
+    def delete_collection(self, id: str) -> bool:
+        """Remove a collection with all its documents in one transaction. False if it was not there."""
+        with self.database.write() as session:
+            try:
+                collection = collection_row(session, id, lock=True)
+            except NoSuchCollection:
+                return False
+            gone = session.execute(select(Document.key, Document.id).where(Document.collection == collection.key)).all()
+            _log(session, collection, [("delete", key, name) for key, name in gone])
+            session.execute(delete(Collection).where(Collection.key == collection.key))
+            return True
+
+    # Documents
+
+    def put_document(self, new: NewDocument) -> PutOutcome:
+        """Store a document whole, or leave everything as it was.
+
+        Equal bytes in the collection: nothing is stored ("unchanged"). A name that holds other bytes: that version is
+        superseded and loses its chunks ("replaced"). Raises NoSuchCollection; EmbedderMismatch if the collection's
+        vectors are of another stamp; ValueError if a chunk is no exact span of the text or the vectors do not fit.
+        """
+        check_document(new)
+        with self.database.write() as session:
+            collection = collection_row(session, new.collection, lock=True)
+            settled = _settle_known_bytes(session, collection, new.name, new.content_hash)
+            if settled is not None:
+                return settled
+            _check_stamp(session, collection, new)
+            versions = select(func.max(Document.version)).where(
+                Document.collection == collection.key, Document.name == new.name
+            )
+            version = (session.scalar(versions) or 0) + 1
+            before = current_document(session, collection.key, name=new.name)
+            document = _new_id("d")
+            if before is not None:
+                _supersede(session, before, document)
+            key = _insert_document(session, collection.key, document, version, new)
+            # Added first: a view that stops between the two lines knows both, and SQL decides; it never knows neither.
+            lines: list[tuple[ChangeKind, int, str]] = [("add", key, document)]
+            if before is not None:
+                lines.append(("delete", before.key, before.id))
+            _log(session, collection, lines)
+            return PutOutcome(document=document, outcome="added" if before is None else "replaced", version=version)
+
+    def put_known_bytes(self, collection: str, name: str, content_hash: str) -> PutOutcome | None:
+        """What `put_document` does when the collection (id) holds these bytes already, without parsing them again.
+
+        None if it does not hold them. If `name` held other bytes, that version gives way to the document that has them.
+        Raises NoSuchCollection.
+        """
+        if self.find_by_hash(collection, content_hash) is None:
+            return None
+        with self.database.write() as session:
+            row = collection_row(session, collection, lock=True)
+            return _settle_known_bytes(session, row, name, content_hash)
+
+    def delete_document(self, id: str) -> bool:
+        """Remove a document and the versions it superseded, in one transaction. False if it was not there."""
+        with self.database.write() as session:
+            found = session.execute(select(Document.key, Document.collection).where(Document.id == id)).first()
+            if found is None:
+                return False
+            gone, frontier = [(found.key, id)], [id]
+            while frontier:
+                now, frontier = frontier[:IN_LIMIT], frontier[IN_LIMIT:]
+                older = session.execute(select(Document.key, Document.id).where(Document.superseded_by.in_(now))).all()
+                frontier += [row.id for row in older]
+                gone += [(row.key, row.id) for row in older]
+            collection = session.get_one(Collection, found.collection, with_for_update=True)
+            _log(session, collection, [("delete", key, name) for key, name in gone])
+            for part in parts([key for key, _ in gone]):
+                session.execute(delete(Document).where(Document.key.in_(part)))
+            return True
+
+    def document(self, id: str) -> DocumentInfo:
+        """One document, current or superseded. Raises NoSuchDocument."""
+        with self.database.read() as session:
+            found = session.execute(select_documents().where(Document.id == id)).first()
+        if found is None:
+            raise no_such_document(id)
+        return document_info(found)
+
+    def document_text(self, id: str, start: int | None = None, end: int | None = None) -> str:
+        """The text of a document, or of its characters [start, end). Raises NoSuchDocument."""
+        query = select(DocumentText.text).join(Document, Document.key == DocumentText.document).where(Document.id == id)
+        with self.database.read() as session:
+            found = session.scalar(query)
+        if found is None:
+            raise no_such_document(id)
+        return found[start:end]
+
+    def documents(
+        self, collection: str, limit: int = 100, cursor: str | None = None, include_superseded: bool = False
+    ) -> Listing[DocumentInfo]:
+        """Documents of a collection (id), newest first. Raises NoSuchCollection, BadCursor."""
+        query = select_documents().where(Collection.id == collection).order_by(Document.key.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(Document.key < read_cursor(cursor))
+        if not include_superseded:
+            query = query.where(Document.state == "current")
+        with self.database.read() as session:
+            collection_row(session, collection)
+            rows = session.execute(query).all()
+        more = write_cursor(rows[limit - 1][0].key) if len(rows) > limit else None
+        return Listing(tuple(document_info(row) for row in rows[:limit]), more)
+
+    def find_by_hash(self, collection: str, sha256: str) -> DocumentInfo | None:
+        """The current document of a collection (id) with these bytes, if there is one."""
+        query = select_documents().where(
+            Collection.id == collection, Document.content_hash == sha256, Document.state == "current"
+        )
+        with self.database.read() as session:
+            found = session.execute(query).first()
+        return None if found is None else document_info(found)
+
+    def chunks(self, document: str) -> tuple[ChunkInfo, ...]:
+        """The chunks of a document in order; none if it is superseded. Raises NoSuchDocument."""
+        with self.database.read() as session:
+            key = session.scalar(select(Document.key).where(Document.id == document))
+            if key is None:
+                raise no_such_document(document)
+            rows = session.scalars(select(Chunk).where(Chunk.document == key).order_by(Chunk.ordinal)).all()
+        return tuple(
+            ChunkInfo(c.id, document, c.ordinal, c.start, c.end, c.text, c.heading, c.page, c.tokens) for c in rows
+        )
+
+    # The log and the cache
+
+    def changes_after(self, seq: int, limit: int = 1000) -> tuple[ChangeInfo, ...]:
+        """Lines of the log after `seq`, oldest first."""
+        with self.database.read() as session:
+            rows = session.scalars(select(Change).where(Change.seq > seq).order_by(Change.seq).limit(limit)).all()
+        return tuple(ChangeInfo(c.seq, c.collection_id, c.document_id, c.kind, c.at) for c in rows)
+
+    def latest_seq(self) -> int:
+        """The number of the newest line of the log; 0 if there is none."""
+        with self.database.read() as session:
+            return session.scalar(select(func.max(Change.seq))) or 0
+
+    def known_vectors(self, stamp: str, text_hashes: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Unit rows (d,) of texts that some chunk holds embedded under this stamp already, by `text_hash`."""
+        found: dict[str, NDArray[np.float32]] = {}
+        with self.database.read() as session:
+            for part in parts(list(dict.fromkeys(text_hashes))):
+                chosen = (
+                    select(func.min(ChunkVector.chunk))
+                    .where(ChunkVector.stamp == stamp, ChunkVector.text_hash.in_(part))
+                    .group_by(ChunkVector.text_hash)
+                )
+                query = select(ChunkVector.text_hash, ChunkVector.vector).where(
+                    ChunkVector.stamp == stamp, ChunkVector.chunk.in_(chosen)
+                )
+                rows = session.execute(query).all()
+                if rows:
+                    found.update(zip([row[0] for row in rows], decode_vectors([row[1] for row in rows]), strict=True))
+        return found
+
+
+def _new_id(kind: str) -> str:
+    """An id that cannot be guessed: 22 letters and digits, 130 bits."""
+    return f"{kind}_" + "".join(secrets.choice(_ALPHABET) for _ in range(22))
+
+
+def _settle_known_bytes(session: Session, collection: Collection, name: str, content_hash: str) -> PutOutcome | None:
+    same = current_document(session, collection.key, content_hash=content_hash)
+    if same is None:
+        return None
+    before = current_document(session, collection.key, name=name)
+    if before is None or before.key == same.key:
+        return PutOutcome(document=same.id, outcome="unchanged", version=same.version)
+    _supersede(session, before, same.id)
+    _log(session, collection, [("delete", before.key, before.id)])
+    return PutOutcome(document=same.id, outcome="replaced", version=same.version)
+
+
+def _check_stamp(session: Session, collection: Collection, new: NewDocument) -> None:
+    if collection.stamp == new.stamp or not new.chunks:
+        return
+    held = select(ChunkVector.chunk).join(Chunk).join(Document).where(Document.collection == collection.key).limit(1)
+    if collection.stamp and session.scalar(held) is not None:
+        raise EmbedderMismatch(
+            f"collection {collection.name!r} holds vectors of {collection.stamp}, but these are of {new.stamp}; "
+            "configure that embedder, or put the documents into a new collection"
+        )
+    collection.stamp = new.stamp
+
+
+def _supersede(session: Session, before: Document, by: str) -> None:
+    before.state = "superseded"
+    before.superseded_by = by
+    before.chunk_count = 0
+    session.execute(delete(Chunk).where(Chunk.document == before.key))
+    session.flush()  # before the new row comes: only one version of a name may be current
+
+
+def _insert_document(session: Session, collection: int, id: str, version: int, new: NewDocument) -> int:
+    row = Document(
+        id=id,
+        collection=collection,
+        name=new.name,
+        title=new.title,
+        media_type=new.media_type,
+        content_hash=new.content_hash,
+        version=version,
+        size=new.size,
+        characters=len(new.text),
+        chunk_count=len(new.chunks),
+        pages=[list(page) for page in new.pages],
+        attributes=dict(new.metadata),
+        report=dict(new.report),
+        blob=new.blob,
+        state="current",
+    )
+    session.add(row)
+    session.flush()
+    session.execute(insert(DocumentText), [{"document": row.key, "text": new.text}])
+    fields = [{"document": row.key, **each} for each in _fields(new.metadata)]
+    if fields:
+        session.execute(insert(DocumentField), fields)
+    if new.chunks:
+        _insert_chunks(session, row.key, new)
+    return row.key
+
+
+def _insert_chunks(session: Session, document: int, new: NewDocument) -> None:
+    rows = [
+        {
+            "document": document,
+            "ordinal": chunk.ordinal,
+            "start": chunk.start,
+            "end": chunk.end,
+            "text": chunk.text,
+            "heading": chunk.heading,
+            "page": chunk.page,
+            "tokens": chunk.tokens,
+        }
+        for chunk in new.chunks
+    ]
+    ids = session.scalars(insert(Chunk).returning(Chunk.id, sort_by_parameter_order=True), rows).all()
+    vectors = [
+        {
+            "chunk": chunk_id,
+            "stamp": new.stamp,
+            "text_hash": text_hash(embedded_text(chunk.heading, chunk.text)),
+            "vector": encode_vector(row),
+        }
+        for chunk_id, chunk, row in zip(ids, new.chunks, new.vectors, strict=True)
+    ]
+    session.execute(insert(ChunkVector), vectors)
+
+
+def _fields(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
+    """The scalars of nested metadata, named "outer.inner"; what filters cannot compare is left out."""
+    for name, value in metadata.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{prefix}{name}.")
+            continue
+        many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        for each in many:
+            if isinstance(each, bool):
+                yield {"name": prefix + name, "text": "true" if each else "false", "number": None}
+            elif isinstance(each, int | float) and math.isfinite(each):
+                yield {"name": prefix + name, "text": None, "number": float(each)}
+            elif isinstance(each, str) and len(each) <= _LONGEST_FIELD:
+                yield {"name": prefix + name, "text": each, "number": None}
+
+
+def _log(session: Session, collection: Collection, lines: Sequence[tuple[ChangeKind, int, str]]) -> None:
+    """Append lines (kind, key, id) in order. Their numbers become visible in order, too: that is what views rely on."""
+    if not lines:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOG_LOCK})
+    for kind, key, name in lines:
+        session.add(
+            Change(kind=kind, collection=collection.key, collection_id=collection.id, document=key, document_id=name)
+        )
+        session.flush()
