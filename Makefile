@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 PORT ?= 8000
-SAMPLE := samples/lumenhub/documents
-SAMPLE_COLLECTION := lumenhub
+SAMPLE := samples/merrowdeck/documents
+SAMPLE_COLLECTION := merrowdeck
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
@@ -66,7 +66,7 @@ bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their 
 	$(BIN)/footnote bench generate
 
 eval: $(DATA)/.sample-ingested ## Run the golden questions of the sample collection through the whole service
-	$(BIN)/footnote --data $(DATA) eval run samples/lumenhub/golden.jsonl --collection $(SAMPLE_COLLECTION)
+	$(BIN)/footnote --data $(DATA) eval run samples/merrowdeck/golden.jsonl --collection $(SAMPLE_COLLECTION)
 
 clean: ## Remove the virtual environment and caches; the data folder stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -17,7 +17,7 @@ _FIRST_STEPS = """
 Footnote is ready: {address}
 
   ask in the page      {address}
-  ask in the terminal  footnote{data} ask "How do I reset my password?" --collection lumenhub
+  ask in the terminal  footnote{data} ask "How do I reset my password?" --collection merrowdeck
   add documents        footnote{data} ingest FOLDER --collection NAME --wait
   read the API         {address}/api/docs
 
