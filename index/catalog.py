@@ -67,6 +67,7 @@ __all__ = [
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ALPHABET = string.ascii_letters + string.digits
 _LONGEST_FIELD = 1000  # characters of a metadata text that filters can compare; longer ones are kept, not filtered
+_LONGEST_FIELD_NAME = 255
 _LOG_LOCK = 7309454  # of PostgreSQL, where numbers are given before the commit: one writer of the log at a time
 
 
@@ -369,18 +370,19 @@ def _insert_chunks(session: Session, document: int, new: NewDocument) -> None:
 
 def _fields(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
     """The scalars of nested metadata, named "outer.inner"; what filters cannot compare is left out."""
-    for name, value in metadata.items():
+    for inner, value in metadata.items():
+        name = f"{prefix}{inner}"[:_LONGEST_FIELD_NAME]
         if isinstance(value, Mapping):
-            yield from _fields(value, f"{prefix}{name}.")
+            yield from _fields(value, f"{name}.")
             continue
         many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
         for each in many:
             if isinstance(each, bool):
-                yield {"name": prefix + name, "text": "true" if each else "false", "number": None}
+                yield {"name": name, "text": "true" if each else "false", "number": None}
             elif isinstance(each, int | float) and math.isfinite(each):
-                yield {"name": prefix + name, "text": None, "number": float(each)}
+                yield {"name": name, "text": None, "number": float(each)}
             elif isinstance(each, str) and len(each) <= _LONGEST_FIELD:
-                yield {"name": prefix + name, "text": each, "number": None}
+                yield {"name": name, "text": each, "number": None}
 
 
 def _log(session: Session, collection: Collection, lines: Sequence[tuple[ChangeKind, int, str]]) -> None:
