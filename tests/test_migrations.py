@@ -86,7 +86,7 @@ def test_a_later_database_is_refused(database: Database) -> None:
     database.migrate()
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
-    with pytest.raises(DatabaseTooNew, match="9999_future.*install a later Footnote"):
+    with pytest.raises(DatabaseTooNew, match=r"9999_future.*install a later Footnote"):
         database.migrate()
 
 
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file is in the way")
-    with pytest.raises(DatabaseUnusable, match="data folder .* cannot be made") as caught:
+    with pytest.raises(DatabaseUnusable, match=r"data folder .* cannot be made") as caught:
         Database(f"sqlite:///{tmp_path / 'data' / 'footnote.db'}").migrate()
     assert "\n" not in str(caught.value)
 
