@@ -50,7 +50,7 @@ class ParserLimit(UnreadableDocument):
 
 
 class NoSuchJob(IngestError):
-    """No job has this id."""
+    """No job or batch has this id."""
 
 
 class JobNotRetryable(IngestError):
