@@ -1,0 +1,421 @@
+"""From a question to the stream of its answer: retrieve, find evidence, decide, generate, cite, verify, or quote.
+
+Knows no HTTP, no particular model and no SQL. Blocking work runs on a few threads of its own, never on the event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from index.catalog import Catalog, CollectionInfo
+from index.embedder import Embedder
+from index.errors import FootnoteError
+from rag.accept import Checked, long_enough, objection, refuses
+from rag.calibration import packaged
+from rag.cite import citation, match, sentences_of
+from rag.compose import Quotation, choose_evidence, quote
+from rag.course import Ask, Course
+from rag.errors import BadRequest, EgressDenied, NoSuchAnswer, QueueFull
+from rag.events import AnswerEvent, Delta, Done, Replace, Sources, Started, Verdict, Waiting
+from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer, fit_to_embedder
+from rag.history import History, NewAnswer
+from rag.llm.generator import Finished, GenerationRequest, Generator, Queued, TextDelta, Usage
+from rag.prompt import Prompt, build_prompt
+from rag.retrieve import PassageSearch, retrieve
+from rag.rewrite import rewrite
+from rag.sanitize import Sanitizer
+from rag.settings import Settings
+from rag.trace import Trace
+from rag.verify import FeatureVerifier, Verifier, verdict_of
+
+__all__ = ["Answerer", "Ask", "Grounding"]
+
+T = TypeVar("T")
+MOST_RUNNING = 256
+THREADS = 2
+LONGEST_QUESTION = 4_000
+MOST_PASSAGES = 50
+STOPS = ("\nQuestion:", "\nNotes:")
+SURE = 0.7  # evidence this good is quoted even when the model says that it cannot answer
+NOTHING_FOUND = "The documents do not hold an answer to this question; the nearest passages are listed as sources."
+
+
+class ModelRoom(Protocol):
+    """What answering needs of `rag.llm.registry.Models`."""
+
+    def get(self, name: str | None) -> Generator: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """The three judgements that can be swapped, each behind its protocol."""
+
+    scorer: EvidenceScorer
+    judge: AnswerabilityJudge
+    verifier: Verifier
+
+    @classmethod
+    def packaged(cls, embedder: Embedder) -> "Grounding":
+        """The feature-based judgements with the weights that come with Footnote."""
+        return cls(
+            FeatureScorer(embedder, packaged("evidence")),
+            FeatureJudge(packaged("decision")),
+            FeatureVerifier(embedder, packaged("support")),
+        )
+
+
+class Answerer:
+    """Answers questions. One per process; safe for many answers at a time on one event loop."""
+
+    def __init__(
+        self,
+        searcher: PassageSearch,
+        catalog: Catalog,
+        embedder: Embedder,
+        models: ModelRoom,
+        history: History,
+        settings: Settings,
+        grounding: Grounding | None = None,
+    ) -> None:
+        self._searcher = searcher
+        self._catalog = catalog
+        self._embedder = embedder
+        self._models = models
+        self._history = history
+        self._settings = settings
+        self._parts = grounding or Grounding.packaged(embedder)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="grounding")
+        self._courses: dict[str, Course] = {}
+        self._places = 0
+
+    async def answer(self, ask: Ask) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer's events in the order of `rag/events.py`, `Done` last.
+
+        Errors of the question itself come before the first event: BadRequest, NoSuchCollection, NoSuchConversation,
+        NoSuchModel, ModelUnavailable, EgressDenied, QueueFull. Later errors (GenerationFailed and others) end the
+        stream; the text so far is stored. Closing the iterator, or cancelling its task, ends the generation and stores
+        the answer as stopped.
+        """
+        with self._place():
+            course = await self._begin(ask)
+            self._courses[course.begun.answer] = course
+            try:
+                async with aclosing(self._events(course)) as events:
+                    async for event in events:
+                        yield course.say(event)
+                yield course.usage()
+                await self._store(course)
+                begun = course.begun
+                yield Done(begun.answer, course.status, course.confidence, begun.trace)  # type: ignore[arg-type]
+            except Exception as error:
+                course.status = "failed"
+                course.error = (
+                    str(error) if isinstance(error, FootnoteError) else f"internal error ({type(error).__name__})"
+                )
+                raise
+            finally:
+                del self._courses[course.begun.answer]
+                if not course.stored:
+                    course.status = "failed" if course.status == "failed" else "stopped"
+                    await asyncio.shield(self._store(course))
+
+    def stop(self, answer: str) -> None:
+        """End an answer in progress: its stream says what it has, then `Done` with `stopped`. Raises NoSuchAnswer."""
+        course = self._courses.get(answer)
+        if course is None:
+            raise NoSuchAnswer(f"answer {answer!r} is not in progress; it has ended or never was")
+        course.stop()
+
+    def close(self) -> None:
+        """Stop what runs and end the threads."""
+        for course in list(self._courses.values()):
+            course.stop()
+        self._threads.shutdown(wait=True)
+
+    # The stages
+
+    async def _events(self, course: Course) -> AsyncGenerator[AnswerEvent, None]:
+        begun = course.begun
+        name = course.generator.name if course.generator else ""
+        yield Started(begun.answer, begun.conversation, name, course.question)
+        await self._find(course)
+        yield Sources(course.trace.retrieved.sources if course.trace.retrieved else ())
+        if course.stop_asked():
+            return
+        if course.ask.mode == "search":
+            course.status, course.trace.decision = "quoted", "search only: the sources are the answer"
+            course.confidence = 0.0
+            return
+        if not await self._answerable(course):
+            course.status = "abstained"
+            yield Delta(0, _abstention(course))
+            return
+        if course.stop_asked():
+            return
+        if course.generator is None:
+            course.trace.decision = "the evidence is quoted, as asked"
+            course.status = "quoted"
+            for event in _quoted_events(course, quote(course.trace.chosen), None):
+                yield event
+            return
+        async with aclosing(self._generate(course, course.generator)) as events:
+            async for event in events:
+                yield event
+        if not course.stop_asked():
+            async with aclosing(self._settle(course)) as events:
+                async for event in events:
+                    yield event
+
+    async def _begin(self, ask: Ask) -> Course:
+        infos, generator, earlier = await self._run(lambda: self._check(ask))
+        question = rewrite(ask.question, earlier)
+        new = NewAnswer(
+            question=ask.question,
+            rewritten=question,
+            collections=ask.collections,
+            mode=ask.mode,
+            model=generator.name if generator else "",
+            conversation=ask.conversation,
+            tenant=ask.tenant,
+        )
+        begun = await self._run(lambda: self._history.begin(new))
+        empty = "" if any(info.documents for info in infos) else ", ".join(f"“{info.name}”" for info in infos)
+        settings = {
+            "k": ask.k or self._settings.answer_passages,
+            "max_tokens": ask.max_tokens or self._settings.answer_max_tokens,
+            "temperature": self._settings.answer_temperature,
+            "evidence_threshold": self._settings.answer_evidence_threshold,
+            "support_threshold": self._settings.answer_support_threshold,
+        }
+        trace = Trace(ask.question, question, earlier, settings, model=new.model)
+        return Course(ask, question, begun, generator, empty, trace)
+
+    def _check(self, ask: Ask) -> tuple[list[CollectionInfo], Generator | None, list[str]]:
+        """Everything that can be wrong with a question before it costs anything."""
+        _check_fields(ask)
+        infos = [self._catalog.collection(name) for name in ask.collections]
+        turns = self._history.turns(ask.conversation, ask.tenant) if ask.conversation else ()
+        generator = self._models.get(ask.model) if ask.mode == "auto" else None
+        if generator is not None and not generator.local:
+            _check_egress(generator.name, infos)
+        # Words of a question about other collections stay with them.
+        earlier = [turn.rewritten for turn in turns if set(turn.collections) == set(ask.collections)]
+        return infos, generator, earlier
+
+    async def _find(self, course: Course) -> None:
+        began = time.perf_counter()
+        ask, k = course.ask, course.ask.k or self._settings.answer_passages
+        course.trace.retrieved = await self._run(
+            lambda: retrieve(self._searcher, course.question, ask.collections, k, ask.filters)
+        )
+        course.trace.ms["retrieve"] = (time.perf_counter() - began) * 1000
+
+    async def _answerable(self, course: Course) -> bool:
+        """Rank the evidence and decide whether it can answer."""
+        began = time.perf_counter()
+        trace = course.trace
+        passages = trace.retrieved.passages if trace.retrieved else ()
+        trace.ranked = await self._run(lambda: self._parts.scorer.rank(course.question, passages))
+        trace.answerability = self._parts.judge.judge(course.question, passages, trace.ranked)
+        trace.chosen = choose_evidence(trace.ranked)
+        trace.ms["evidence"] = (time.perf_counter() - began) * 1000
+        score, least = trace.answerability.score, self._settings.answer_evidence_threshold
+        answerable = bool(trace.chosen) and score >= least
+        sign = ">=" if answerable else "<"
+        trace.decision = f"evidence {score:.3f} {sign} {least:.3f}" if trace.ranked else "no evidence was found"
+        course.confidence = score if answerable else 1.0 - score
+        return answerable
+
+    async def _generate(self, course: Course, generator: Generator) -> AsyncGenerator[AnswerEvent, None]:
+        """Stream the model's text, cleaned, with a citation and a verdict after each sentence."""
+        trace, settings = course.trace, self._settings
+        most = course.ask.max_tokens or settings.answer_max_tokens
+        trace.prompt = await self._run(
+            lambda: build_prompt(
+                course.question,
+                trace.chosen,
+                generator.count_tokens,
+                context_tokens=generator.context_tokens,
+                max_tokens=most,
+            )
+        )
+        trace.chosen = trace.prompt.evidence
+        request = GenerationRequest(
+            trace.prompt.messages, most, settings.answer_temperature, stop=STOPS, tenant=course.ask.tenant
+        )
+        known = "\n".join(item.text for item in trace.chosen)
+        sanitizer = Sanitizer(known, frozenset(item.n for item in trace.chosen))
+        writer = _Writer(course, trace.prompt, sanitizer)
+        began = time.perf_counter()
+        pieces = 0
+        async with aclosing(course.until_stopped(generator.stream(request))) as stream:
+            async for event in stream:
+                if isinstance(event, Queued):
+                    trace.ms["queue"] = (time.perf_counter() - began) * 1000
+                    yield Waiting(event.position, event.eta_seconds)
+                elif isinstance(event, TextDelta):
+                    pieces += 1
+                    piece = sanitizer.feed(event.text)
+                    if piece:
+                        yield Delta(len(course.text), piece)
+                        async for checked in self._check_sentences(writer, last=False):
+                            yield checked
+                    if long_enough(course.text[: writer.checked_to], len(trace.checked)):
+                        trace.finish = "long enough"
+                        break
+                elif isinstance(event, Finished):
+                    trace.finish, trace.usage = event.reason, event.usage
+        if trace.usage is None:
+            trace.usage = Usage(trace.prompt.tokens, 0, pieces)
+        trace.removed, trace.invented_markers = sanitizer.removed, sanitizer.invented
+        if course.stop_asked():
+            return
+        rest = "" if trace.finish == "long enough" else sanitizer.finish()
+        if rest:
+            yield Delta(len(course.text), rest)
+        async for checked in self._check_sentences(writer, last=True):
+            yield checked
+
+    async def _check_sentences(self, writer: "_Writer", *, last: bool) -> AsyncGenerator[AnswerEvent, None]:
+        for start, end in writer.finished(last=last):
+            checked = await self._run(lambda start=start, end=end: self._judge_sentence(writer, start, end))  # type: ignore[misc]
+            writer.course.trace.checked = (*writer.course.trace.checked, checked)
+            if checked.verdict.verdict != "unsupported":
+                sources = writer.course.sources
+                cited = citation(start, end, [found.evidence for found in checked.matches], sources)
+                if cited:
+                    yield cited
+            yield checked.verdict
+
+    def _judge_sentence(self, writer: "_Writer", start: int, end: int) -> Checked:
+        sentence = writer.course.text[start:end]
+        evidence = writer.prompt.evidence
+        rows = self._embedder.embed(
+            [fit_to_embedder(self._embedder, text) for text in (sentence, *(e.text for e in evidence))]
+        )
+        matches = match(sentence, evidence, [float(c) for c in rows[1:] @ rows[0]], writer.named(start, end))
+        premises = [
+            f"{e.heading}\n{e.text}" if e.heading else e.text for e in ([m.evidence for m in matches] or evidence)
+        ]
+        support = self._parts.verifier.support(sentence, premises, writer.course.question)
+        verdict, score = verdict_of(support, self._settings.answer_support_threshold)
+        return Checked(sentence, tuple(matches), Verdict(start, end, verdict, score))
+
+    async def _settle(self, course: Course) -> AsyncGenerator[AnswerEvent, None]:
+        """Let the generated text stand, or put the quoted evidence in its place."""
+        trace = course.trace
+        trace.generated = course.text
+        best = trace.chosen[0].score
+        trace.objection = objection(course.question, trace.checked, best) or ""
+        if not trace.objection:
+            course.status = "answered"
+            course.confidence *= sum(item.verdict.score for item in trace.checked) / len(trace.checked)
+            return
+        if refuses(course.text) and course.confidence < SURE:
+            course.status = "abstained"
+            course.confidence = 1.0 - course.confidence
+            yield Replace(NOTHING_FOUND, "the model found no answer in the evidence")
+            return
+        course.status = "quoted"
+        for event in _quoted_events(course, quote(trace.chosen), trace.objection):
+            yield event
+
+    # Threads and places
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _store(self, course: Course) -> None:
+        ending = course.ending()
+        course.stored = True
+        await self._run(lambda: self._history.finish(course.begun.answer, ending))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._places >= MOST_RUNNING:
+            raise QueueFull(
+                f"{MOST_RUNNING} answers are in progress, which is the most; try again in a few seconds", 5.0
+            )
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+
+class _Writer:
+    """Where the checking of a growing text stands."""
+
+    def __init__(self, course: Course, prompt: Prompt, sanitizer: Sanitizer) -> None:
+        self.course = course
+        self.prompt = prompt
+        self.checked_to = 0
+        self._sanitizer = sanitizer
+
+    def finished(self, *, last: bool) -> list[tuple[int, int]]:
+        """Spans of sentences that cannot grow any more and were not given before."""
+        begin = self.checked_to
+        spans = [(start + begin, end + begin) for start, end in sentences_of(self.course.text[begin:])]
+        done = spans if last else spans[:-1]
+        if done:
+            self.checked_to = done[-1][1]
+        return done
+
+    def named(self, start: int, end: int) -> set[int]:
+        """Sources that the model named inside or right behind the sentence."""
+        return {number for offset, number in self._sanitizer.named if start < offset <= end}
+
+
+def _quoted_events(course: Course, quotation: Quotation, reason: str | None) -> Iterator[AnswerEvent]:
+    """The quotation as the whole text, each part cited; `reason` says why it replaces what stood there."""
+    if reason is None:
+        yield Delta(0, quotation.text)
+    else:
+        yield Replace(quotation.text, reason)
+    for part in quotation.parts:
+        cited = citation(part.start, part.end, [part.evidence], course.sources)
+        if cited:
+            yield cited
+        yield Verdict(part.start, part.end, "supported", 1.0)
+
+
+def _abstention(course: Course) -> str:
+    if course.empty:
+        several = "," in course.empty
+        return f"The collection{'s' if several else ''} {course.empty} {'have' if several else 'has'} no documents yet."
+    return NOTHING_FOUND
+
+
+def _check_fields(ask: Ask) -> None:
+    if not ask.question.strip():
+        raise BadRequest("the question is empty; ask something")
+    if len(ask.question) > LONGEST_QUESTION:
+        raise BadRequest(
+            f"the question has {len(ask.question)} characters, but at most {LONGEST_QUESTION} are read; ask briefly"
+        )
+    if not ask.collections:
+        raise BadRequest("no collection was named; name one, `footnote collections` lists them")
+    if ask.mode not in ("auto", "quote", "search"):
+        raise BadRequest(f"mode is {ask.mode!r}, but auto, quote or search was wanted")
+    if ask.k is not None and not 1 <= ask.k <= MOST_PASSAGES:
+        raise BadRequest(f"k is {ask.k}, but 1 to {MOST_PASSAGES} was wanted")
+    if ask.max_tokens is not None and ask.max_tokens < 1:
+        raise BadRequest(f"max_tokens is {ask.max_tokens}, but at least 1 was wanted")
+
+
+def _check_egress(model: str, infos: list[CollectionInfo]) -> None:
+    for info in infos:
+        if info.egress == "allow":
+            continue
+        why = (
+            "and redaction is not available yet; set its egress to allow"
+            if info.egress == "redact"
+            else "so its text stays on this site; set its egress to allow"
+        )
+        raise EgressDenied(
+            f"collection {info.name!r} has egress {info.egress!r}, {why}, or choose a local model instead of {model!r}"
+        )

@@ -1,0 +1,97 @@
+"""Choose evidence for the prompt and make a quoted answer of it. Pure: knows no model, no stream.
+
+A quoted answer is exact document text: each part is one span of a source, parts are joined by a space or a new line.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.evidence import Evidence
+from rag.words import content_stems, share, word_count
+
+MOST_IN_PROMPT = 5
+MOST_PROMPT_WORDS = 200
+MOST_QUOTED_WORDS = 60
+MOST_QUOTED = 3
+SECOND_SCORE = 0.3  # of the best: weaker evidence is not quoted beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The answer's span [start, end) is the evidence's text, character by character."""
+
+    start: int
+    end: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """An answer that consists of document text alone."""
+
+    text: str
+    parts: tuple[Part, ...]
+
+
+def choose_evidence(
+    ranked: Sequence[Evidence], *, most: int = MOST_IN_PROMPT, words: int = MOST_PROMPT_WORDS
+) -> tuple[Evidence, ...]:
+    """The best evidence that is new beside what was chosen before it, within a number of words."""
+    chosen: list[Evidence] = []
+    used = 0
+    for item in ranked:
+        length = word_count(item.text)
+        if chosen and (used + length > words or any(_repeats(item, other) for other in chosen)):
+            continue
+        chosen.append(item)
+        used += length
+        if len(chosen) == most:
+            break
+    return tuple(chosen)
+
+
+def quote(chosen: Sequence[Evidence], *, words: int = MOST_QUOTED_WORDS) -> Quotation:
+    """The evidence as an answer: the best piece whole, then others while they fit and score nearly as well.
+
+    Pieces of one document come in the document's order. Only a list of steps may be longer than `words`.
+    """
+    if not chosen:
+        return Quotation("", ())
+    best = chosen[0]
+    quoted = [best]
+    used = word_count(best.text)
+    for item in chosen[1:]:
+        length = word_count(item.text)
+        if len(quoted) == MOST_QUOTED or best.kind == "steps":
+            break
+        if used + length <= words and item.score >= SECOND_SCORE * best.score and item.kind != "steps":
+            quoted.append(item)
+            used += length
+    documents = list(dict.fromkeys(item.document for item in quoted))
+    quoted.sort(key=lambda item: (documents.index(item.document), item.start))
+    return _joined(quoted)
+
+
+def _joined(quoted: Sequence[Evidence]) -> Quotation:
+    text = ""
+    parts: list[Part] = []
+    for place, item in enumerate(quoted):
+        if place:
+            text += _separator(quoted[place - 1], item)
+        parts.append(Part(len(text), len(text) + len(item.text), item))
+        text += item.text
+    return Quotation(text, tuple(parts))
+
+
+def _separator(before: Evidence, after: Evidence) -> str:
+    prose = before.kind == after.kind == "sentence" and re.search(r"[.!?][\"'”’)\]]*$", before.text)
+    return " " if prose else "\n"
+
+
+def _repeats(item: Evidence, other: Evidence) -> bool:
+    """Whether the two overlap in one document, or say the same in the same words elsewhere."""
+    if item.document == other.document and item.start < other.end and other.start < item.end:
+        return True
+    stems, others = set(content_stems(item.text)), set(content_stems(other.text))
+    return share(stems, others) > 0.9 and share(others, stems) > 0.9

@@ -1,0 +1,250 @@
+"""Find the sentences of passages that answer a question, and judge whether they can. Knows no SQL, no language model.
+
+Two parts can be swapped: `EvidenceScorer` ranks, `AnswerabilityJudge` decides how likely the best evidence answers.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.embedder import Embedder
+from index.passage import Passage
+from rag.calibration import Logistic, squash
+from rag.questions import answer_kind, could_answer, new_names
+from rag.units import Unit, UnitKind, units_of
+from rag.words import content_stems, names, numbers, share, word_count
+
+MOST_CANDIDATES = 40  # units that are embedded per question: the cost of evidence is here
+LONGEST_UNIT_WORDS = 140
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A unit that may answer. `text == document.text[start:end]` and lies inside source `n`."""
+
+    n: int  # 1-based number of the source
+    document: str
+    kind: UnitKind
+    start: int
+    end: int
+    text: str
+    heading: str
+    score: float  # 0..1: how likely this unit holds the answer
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answerability:
+    """How likely the evidence answers the question, calibrated, with what it was judged by."""
+
+    score: float  # 0..1
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+class EvidenceScorer(Protocol):
+    """Ranks the units of passages."""
+
+    def rank(self, question: str, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
+        """Evidence, best first. `n` is the passage's position + 1. May leave out hopeless units."""
+        ...
+
+
+class AnswerabilityJudge(Protocol):
+    """Says how likely the best evidence answers."""
+
+    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability: ...
+
+
+class FeatureScorer:
+    """Ranks by a few features (cosine, weighted word overlap, kind of answer, passage rank) and fitted weights."""
+
+    def __init__(self, embedder: Embedder, weights: Logistic) -> None:
+        self._embedder = embedder
+        self._weights = weights
+
+    def rank(self, question: str, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
+        table = unit_features(self._embedder, question, passages)
+        ranked = [
+            Evidence(
+                unit.passage + 1,
+                passages[unit.passage].document,
+                unit.kind,
+                unit.start,
+                unit.end,
+                unit.text,
+                passages[unit.passage].heading,
+                self._weights.probability(features),
+                features,
+            )
+            for unit, features in table
+        ]
+        return tuple(sorted(ranked, key=lambda evidence: (-evidence.score, evidence.n, evidence.start)))
+
+
+class FeatureJudge:
+    """Judges by the best evidence, what the question names that is found nowhere, and how the stages agree."""
+
+    def __init__(self, weights: Logistic) -> None:
+        self._weights = weights
+
+    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability:
+        if not ranked:
+            return Answerability(0.0)
+        features = decision_features(question, passages, ranked)
+        return Answerability(self._weights.probability(features), features)
+
+
+def unit_features(
+    embedder: Embedder, question: str, passages: Sequence[Passage]
+) -> list[tuple[Unit, dict[str, float]]]:
+    """Candidate units with their features, in no particular order.
+
+    All units are scored by words first; only the `MOST_CANDIDATES` best are embedded, in one batch.
+    """
+    units = [
+        unit for unit in units_of(passages) if unit.kind != "heading" and word_count(unit.text) <= LONGEST_UNIT_WORDS
+    ]
+    if not units:
+        return []
+    rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
+    wanted = weighted_stems(question, rarity)
+    cheap = [_word_features(question, wanted, unit, passages[unit.passage]) for unit in units]
+    order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
+    chosen = [units[place] for place in order]
+    cosines = _cosines(embedder, question, chosen, passages)
+    best = float(cosines.max())
+    return [
+        (unit, {**cheap[place], "cosine": float(cosine), "cosine_gap": best - float(cosine)})
+        for unit, place, cosine in zip(chosen, order, cosines, strict=True)
+    ]
+
+
+def word_rarity(texts: Sequence[str], units: Sequence[Unit]) -> dict[str, float]:
+    """Inverse document frequency of stems over the units at hand; `""` holds the weight of an unseen stem."""
+    counts: Counter[str] = Counter()
+    for unit in units:
+        counts.update(set(content_stems(unit.text)))
+    total = len(units)
+    rarity = {stem: math.log(1.0 + (total - count + 0.5) / (count + 0.5)) for stem, count in counts.items()}
+    unseen = math.log(1.0 + (total + 0.5) / 0.5)
+    for text in texts:
+        for stem in content_stems(text):
+            rarity.setdefault(stem, unseen)
+    return rarity | {"": unseen}
+
+
+def weighted_stems(question: str, rarity: Mapping[str, float]) -> dict[str, float]:
+    """The question's content stems with their weights."""
+    return {stem: rarity.get(stem, rarity[""]) for stem in content_stems(question)}
+
+
+def covered(wanted: Mapping[str, float], stems: set[str]) -> float:
+    """The share of the wanted weight that the stems hold, 0..1; 0.0 when nothing is wanted."""
+    total = sum(wanted.values())
+    return sum(weight for stem, weight in wanted.items() if stem in stems) / total if total else 0.0
+
+
+def _word_features(question: str, wanted: Mapping[str, float], unit: Unit, passage: Passage) -> dict[str, float]:
+    stems = set(content_stems(unit.text))
+    context = set(content_stems(f"{passage.heading} {unit.lead}")) | stems
+    around = set(content_stems(f"{passage.title} {passage.text}")) | context
+    kind = answer_kind(question)
+    fits = could_answer(kind, question, unit.text, is_steps=unit.kind == "steps")
+    length = word_count(unit.text)
+    fresh = len(stems - set(wanted)) / max(len(stems), 1)
+    asked_names = names(question)
+    return {
+        "overlap": covered(wanted, stems),
+        "overlap_heading": covered(wanted, context),
+        "overlap_passage": covered(wanted, around),
+        "names": share(asked_names, around | {word.lower() for word in stems}) if asked_names else 1.0,
+        "numbers": share(numbers(question), numbers(f"{passage.heading} {unit.text}")),
+        "kind_fits": 1.0 if fits else 0.0,
+        "kind_misses": 1.0 if fits is False else 0.0,
+        "fresh": fresh,
+        "new_names": min(len(new_names(question, unit.text)), 3) / 3.0,
+        "short": 1.0 if length < 5 else 0.0,
+        "length": math.log1p(length) / 5.0,
+        "steps": 1.0 if unit.kind == "steps" else 0.0,
+        "how_steps": 1.0 if unit.kind == "steps" and kind == "steps" else 0.0,
+        "item": 1.0 if unit.kind in {"item", "row"} else 0.0,
+        "code": 1.0 if unit.kind == "code" else 0.0,
+        "rank": 1.0 / (1.0 + unit.passage),
+        "dense": float(passage.stages.get("dense", 0.0)),
+    }
+
+
+def _promise(features: Mapping[str, float]) -> float:
+    return (
+        features["overlap_heading"] + 0.5 * features["rank"] + 0.3 * features["kind_fits"] + 0.3 * features["overlap"]
+    )
+
+
+def _cosines(
+    embedder: Embedder, question: str, units: Sequence[Unit], passages: Sequence[Passage]
+) -> NDArray[np.float32]:
+    """(n,) float32: the larger of the cosines with and without the heading's last part."""
+    texts = [unit.text for unit in units]
+    led = [_with_heading(passages[unit.passage].heading, unit.text) for unit in units]
+    fitted = [fit_to_embedder(embedder, text) for text in texts + [text for text in led if text]]
+    rows = embedder.embed(fitted)
+    alike = rows @ embedder.embed_query(question)
+    plain = alike[: len(texts)].copy()
+    extra = iter(alike[len(texts) :])
+    for place, text in enumerate(led):
+        if text:
+            plain[place] = max(plain[place], next(extra))
+    return plain
+
+
+def _with_heading(heading: str, text: str) -> str:
+    last = heading.rsplit(" > ", 1)[-1].strip()
+    return f"{last}: {text}" if last else ""
+
+
+def fit_to_embedder(embedder: Embedder, text: str) -> str:
+    """The beginning of the text that the model reads. Only the scoring sees it; spans stay whole."""
+    limit = embedder.max_tokens - 2
+    if len(text) <= limit:  # a token has at least one character
+        return text
+    spans = embedder.offsets(text)
+    return text if len(spans) <= limit else text[: spans[limit - 1][1]]
+
+
+def decision_features(question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> dict[str, float]:
+    """What tells whether the best evidence answers at all."""
+    best = ranked[0]
+    source = passages[best.n - 1]
+    logits = [math.log(max(e.score, 1e-9) / max(1.0 - e.score, 1e-9)) for e in ranked[:5]]
+    everywhere = set[str]()
+    for passage in passages:
+        everywhere |= set(content_stems(f"{passage.title} {passage.heading} {passage.text}"))
+    asked = set(content_stems(question))
+    here = set(content_stems(f"{source.title} {source.heading} {source.text}"))
+    near = set(content_stems(f"{source.heading} {best.text}"))
+    named = names(question) | numbers(question)
+    held = here | numbers(source.text)
+    dense = max((float(passage.stages.get("dense", 0.0)) for passage in passages), default=0.0)
+    ranks = source.stages
+    return {
+        "best": logits[0],
+        "margin": logits[0] - logits[1] if len(logits) > 1 else 2.0,
+        "cosine": max(e.features.get("cosine", 0.0) for e in ranked[:5]),
+        "best_cosine": best.features.get("cosine", 0.0),
+        "dense": dense,
+        "found_nowhere": 1.0 - share(asked, everywhere),
+        "found_here": share(asked, here),
+        "found_near": share(asked, near),
+        "names_here": share(named, held) if named else 1.0,
+        "kind_fits": best.features.get("kind_fits", 0.0),
+        "kind_misses": best.features.get("kind_misses", 0.0),
+        "agree": 1.0 if ranks.get("dense_rank") == 1 and ranks.get("lexical_rank") == 1 else 0.0,
+        "first": 1.0 if best.n == 1 else 0.0,
+        "asked": min(len(asked), 12) / 12.0,
+        "crowd": squash(sum(logits) / len(logits)),
+    }

@@ -1,0 +1,300 @@
+"""Conversations and answers as they were given, with their traces. The only code that writes these rows.
+
+Knows no retrieval, no model, no HTTP. A conversation of another tenant does not exist for the one who asks.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from index.database import Database
+from index.queries import read_cursor, write_cursor
+from index.rows import Listing
+from index.schema import utc_now
+from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
+from rag.events import AnswerUsage, Citation, Source, SourceSpan, Status, Verdict
+from rag.schema import Answer, Conversation
+
+StoredStatus = Literal["running", "answered", "quoted", "abstained", "stopped", "failed"]
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """One line of the list of conversations."""
+
+    id: str
+    title: str
+    answers: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a follow-up question needs to know of an earlier one."""
+
+    question: str
+    rewritten: str
+    collections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """An answer as stored. Without a status of its own end it is still running, or its process died."""
+
+    id: str
+    conversation: str
+    question: str
+    rewritten: str
+    collections: tuple[str, ...]
+    mode: str
+    model: str
+    status: StoredStatus
+    text: str
+    sources: tuple[Source, ...]
+    citations: tuple[Citation, ...]
+    verdicts: tuple[Verdict, ...]
+    usage: AnswerUsage | None
+    confidence: float
+    trace_id: str
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRecord:
+    """A conversation with its answers, oldest first."""
+
+    info: ConversationInfo
+    answers: tuple[AnswerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnswer:
+    """What is known when an answer begins. A conversation of None begins a new one."""
+
+    question: str
+    rewritten: str
+    collections: tuple[str, ...]
+    mode: str
+    model: str
+    conversation: str | None = None
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The ids of an answer that has begun."""
+
+    answer: str
+    conversation: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What an answer ended as."""
+
+    status: Status | Literal["failed"]
+    text: str
+    sources: Sequence[Source]
+    citations: Sequence[Citation]
+    verdicts: Sequence[Verdict]
+    usage: AnswerUsage | None
+    confidence: float
+    trace: Mapping[str, Any]
+    error: str = ""
+
+
+class History:
+    """Reads and writes conversations. Safe to use from many threads. `tenant=None` means: whoever asks may see all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, new: NewAnswer) -> Begun:
+        """Store a question before anything is found or said. Raises NoSuchConversation."""
+        begun = Begun(_new_id("a_"), new.conversation or _new_id("v_"), _new_id("t_"))
+        with self._database.write() as session:
+            if new.conversation is None:
+                conversation = Conversation(id=begun.conversation, tenant=new.tenant, title=new.question)
+                session.add(conversation)
+                session.flush()
+            else:
+                conversation = _conversation(session, new.conversation, new.tenant)
+                conversation.updated_at = utc_now()
+            session.add(
+                Answer(
+                    id=begun.answer,
+                    conversation=conversation.key,
+                    question=new.question,
+                    rewritten=new.rewritten,
+                    collections=list(new.collections),
+                    mode=new.mode,
+                    model=new.model,
+                    status="running",
+                    text="",
+                    sources=[],
+                    citations=[],
+                    verdicts=[],
+                    usage={},
+                    confidence=0.0,
+                    trace_id=begun.trace,
+                    trace={},
+                    error="",
+                    finished_at=None,
+                )
+            )
+        return begun
+
+    def finish(self, answer: str, ending: Ending) -> None:
+        """Store how an answer ended. An answer whose conversation was deleted meanwhile is gone, and stays so."""
+        with self._database.write() as session:
+            session.execute(
+                update(Answer)
+                .where(Answer.id == answer)
+                .values(
+                    status=ending.status,
+                    text=ending.text,
+                    sources=[asdict(source) for source in ending.sources],
+                    citations=[asdict(citation) for citation in ending.citations],
+                    verdicts=[asdict(verdict) for verdict in ending.verdicts],
+                    usage=_usage_row(ending.usage),
+                    confidence=ending.confidence,
+                    trace=dict(ending.trace),
+                    error=ending.error,
+                    finished_at=utc_now(),
+                )
+            )
+
+    def turns(self, conversation: str, tenant: str | None = None, most: int = 8) -> tuple[Turn, ...]:
+        """The last questions, oldest first. Raises NoSuchConversation."""
+        with self._database.read() as session:
+            key = _conversation(session, conversation, tenant).key
+            rows = session.execute(
+                select(Answer.question, Answer.rewritten, Answer.collections)
+                .where(Answer.conversation == key)
+                .order_by(Answer.key.desc())
+                .limit(most)
+            ).all()
+        return tuple(Turn(question, rewritten, tuple(ids)) for question, rewritten, ids in reversed(rows))
+
+    def conversation(self, conversation: str, tenant: str | None = None) -> ConversationRecord:
+        """Everything said in a conversation. Raises NoSuchConversation."""
+        with self._database.read() as session:
+            row = _conversation(session, conversation, tenant)
+            answers = session.scalars(select(Answer).where(Answer.conversation == row.key).order_by(Answer.key)).all()
+            records = tuple(_record(answer, row.id) for answer in answers)
+            return ConversationRecord(_info(row, len(records)), records)
+
+    def conversations(
+        self, limit: int = 50, cursor: str | None = None, tenant: str | None = None
+    ) -> Listing[ConversationInfo]:
+        """Newest first. `cursor` is the `next_cursor` of the page before. Raises BadRequest, BadCursor."""
+        if not 1 <= limit <= MOST_LISTED:
+            raise BadRequest(f"limit is {limit}, but 1 to {MOST_LISTED} was wanted")
+        counted = (
+            select(Conversation, func.count(Answer.key))
+            .outerjoin(Answer, Answer.conversation == Conversation.key)
+            .group_by(Conversation.key)
+            .order_by(Conversation.key.desc())
+            .limit(limit + 1)
+        )
+        if tenant is not None:
+            counted = counted.where(Conversation.tenant == tenant)
+        if cursor is not None:
+            counted = counted.where(Conversation.key < read_cursor(cursor))
+        with self._database.read() as session:
+            rows = session.execute(counted).all()
+            items = tuple(_info(row, count) for row, count in rows[:limit])
+        return Listing(items, write_cursor(rows[limit - 1][0].key) if len(rows) > limit else None)
+
+    def delete_conversation(self, conversation: str, tenant: str | None = None) -> bool:
+        """Delete a conversation with its answers and traces; False when there was none."""
+        statement = delete(Conversation).where(Conversation.id == conversation)
+        if tenant is not None:
+            statement = statement.where(Conversation.tenant == tenant)
+        with self._database.write() as session:
+            return bool(session.execute(statement.returning(Conversation.key)).all())
+
+    def answer(self, answer: str, tenant: str | None = None) -> AnswerRecord:
+        """One answer as stored. Raises NoSuchAnswer."""
+        with self._database.read() as session:
+            row, conversation = _answer(session, answer, tenant)
+            return _record(row, conversation.id)
+
+    def trace(self, id: str, tenant: str | None = None) -> Mapping[str, Any]:
+        """Why the answer became what it is; by the answer's id or the trace's. Raises NoSuchAnswer."""
+        with self._database.read() as session:
+            return dict(_answer(session, id, tenant)[0].trace)
+
+    def close_unfinished(self, older_than: timedelta = timedelta(hours=1)) -> int:
+        """Mark answers as stopped that a dead process left running; how many there were."""
+        with self._database.write() as session:
+            rows = session.execute(
+                update(Answer)
+                .where(Answer.status == "running", Answer.created_at < utc_now() - older_than)
+                .values(status="stopped", error="the server stopped before the answer ended", finished_at=utc_now())
+                .returning(Answer.key)
+            ).all()
+        return len(rows)
+
+
+def _new_id(prefix: str) -> str:
+    return prefix + secrets.token_hex(12)
+
+
+def _conversation(session: Session, id: str, tenant: str | None) -> Conversation:
+    row = session.scalar(select(Conversation).where(Conversation.id == id))
+    if row is None or (tenant is not None and row.tenant != tenant):
+        raise NoSuchConversation(f"there is no conversation {id!r}; leave it out to begin a new one")
+    return row
+
+
+def _answer(session: Session, id: str, tenant: str | None) -> tuple[Answer, Conversation]:
+    row = session.scalar(select(Answer).where((Answer.id == id) | (Answer.trace_id == id)))
+    conversation = session.get(Conversation, row.conversation) if row else None
+    if row is None or conversation is None or (tenant is not None and conversation.tenant != tenant):
+        raise NoSuchAnswer(f"there is no answer {id!r}; it may have been deleted with its conversation")
+    return row, conversation
+
+
+def _info(row: Conversation, answers: int) -> ConversationInfo:
+    return ConversationInfo(row.id, row.title, answers, row.created_at, row.updated_at)
+
+
+def _usage_row(usage: AnswerUsage | None) -> dict[str, Any]:
+    return {} if usage is None else {**asdict(usage), "ms": dict(usage.ms)}
+
+
+def _record(row: Answer, conversation: str) -> AnswerRecord:
+    return AnswerRecord(
+        id=row.id,
+        conversation=conversation,
+        question=row.question,
+        rewritten=row.rewritten,
+        collections=tuple(row.collections),
+        mode=row.mode,
+        model=row.model,
+        status=row.status,  # type: ignore[arg-type]  # only `begin`, `finish` and `close_unfinished` write it
+        text=row.text,
+        sources=tuple(Source(**source) for source in row.sources),
+        citations=tuple(
+            Citation(item["start"], item["end"], tuple(SourceSpan(**span) for span in item["sources"]))
+            for item in row.citations
+        ),
+        verdicts=tuple(Verdict(**verdict) for verdict in row.verdicts),
+        usage=AnswerUsage(**row.usage) if row.usage else None,
+        confidence=row.confidence,
+        trace_id=row.trace_id,
+        error=row.error,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )

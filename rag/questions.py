@@ -1,0 +1,82 @@
+"""What kind of answer a question wants, and whether a text could be one. Knows no passages, no scores, no models."""
+
+import re
+from typing import Literal
+
+from rag.words import WORD, content_stems, names, numbers, stem, words
+
+AnswerKind = Literal["number", "time", "person", "place", "steps", "reason", "definition", "yes_no", "other"]
+
+_KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
+    ("number", re.compile(r"\bhow (?:many|much|long|often|old|large|big|far|tall|high|fast|soon|deep|wide)\b")),
+    ("number", re.compile(r"\bwhat (?:\w+ )?(?:number|percentage|percent|amount|price|cost|size|limit|port|rate)\b")),
+    ("time", re.compile(r"\bwhen\b(?! (?:i|you|we|it|a|an|the|using|my)\b.*\bhow\b)")),
+    ("time", re.compile(r"\b(?:what|which|in what|in which) (?:year|date|month|day|century|decade|time|hours)\b")),
+    ("steps", re.compile(r"\bhow (?:do|does|can|could|should|would|to|might|must)\b")),
+    ("steps", re.compile(r"\b(?:what (?:steps|should i do)|steps to|way to)\b")),
+    ("reason", re.compile(r"\b(?:why|what (?:causes?|caused|reason)|how come)\b")),
+    ("person", re.compile(r"\b(?:who|whom|whose|what (?:person|company|organi[sz]ation|team|group))\b")),
+    ("place", re.compile(r"\b(?:where|(?:what|which) (?:city|country|place|state|town|region|location|continent))\b")),
+    (
+        "definition",
+        re.compile(r"^(?:what (?:is|are|was|were) (?:a |an |the )?\w+(?: \w+)?\??$|what does \w+ (?:mean|do))"),
+    ),
+    ("yes_no", re.compile(r"^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b")),
+)
+_TIME = re.compile(
+    r"\b(?:1[0-9]{3}|20[0-9]{2})\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|"
+    r"december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|daily|weekly|monthly|yearly|"
+    r"annually|seconds?|minutes?|hours?|days?|weeks?|months?|years?|after|before|until|during|midnight|noon)\b",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(
+    r"\b(?:once|twice|several|unlimited|half|double|dozens?|hundreds?|thousands?|millions?|all|none)\b", re.I
+)
+_PLACE = re.compile(r"\b(?:in|at|on|under|near|from|within|inside|to|into|between|along)\b", re.IGNORECASE)
+_REASON = re.compile(
+    r"\b(?:because|since|due to|so that|in order to|to avoid|to prevent|causes?|caused|reason|therefore|"
+    r"result|means that|as a)\b",
+    re.IGNORECASE,
+)
+_ACTION = re.compile(
+    r"\b(?:use|set|click|run|open|select|choose|enter|press|type|add|configure|enable|disable|create|call|pass|go to|"
+    r"install|start|stop|restart|sign in|log in|contact|send|tap|change|specify|provide|can be|by \w+ing|using)\b",
+    re.IGNORECASE,
+)
+_DEFINES = re.compile(
+    r"\b(?:is|are|was|were|means?|refers? to|describes?|represents?|provides?|stands for)\b", re.IGNORECASE
+)
+
+
+def answer_kind(question: str) -> AnswerKind:
+    """The kind of answer that is wanted; `other` when the words do not tell."""
+    lower = " ".join(question.lower().split())
+    return next((kind for kind, pattern in _KINDS if pattern.search(lower)), "other")
+
+
+def could_answer(kind: AnswerKind, question: str, text: str, *, is_steps: bool = False) -> bool | None:
+    """Whether the text holds something of the wanted kind that the question does not say; None for no expectation."""
+    if kind == "number":
+        return bool(numbers(text) - numbers(question)) or bool(_AMOUNT.search(text))
+    if kind == "time":
+        return bool(_TIME.search(text))
+    if kind == "person":
+        return bool(new_names(question, text))
+    if kind == "place":
+        return bool(new_names(question, text)) or bool(_PLACE.search(text))
+    if kind == "steps":
+        return is_steps or bool(_ACTION.search(text))
+    if kind == "reason":
+        return bool(_REASON.search(text))
+    if kind == "definition":
+        return bool(_DEFINES.search(text))
+    return None
+
+
+def new_names(question: str, text: str) -> set[str]:
+    """Stems of capitalised words of the text, also at a sentence's start, that the question lacks."""
+    found = names(text)
+    first = WORD.search(text)
+    if first and first.group()[0].isupper() and content_stems(first.group()):
+        found = found | {stem(first.group().lower())}
+    return found - {stem(word) for word in words(question)}

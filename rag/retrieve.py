@@ -1,0 +1,65 @@
+"""Find the passages for a question and number them as sources. Knows no sentences, no prompts, no models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote as url_quote
+
+from index.filters import Filters
+from index.passage import Dropped, Passage, SearchResult
+from rag.events import Source
+
+
+class PassageSearch(Protocol):
+    """What retrieval needs of `index.search.Searcher`."""
+
+    def search(
+        self, query: str, *, collections: Sequence[str], k: int = 10, filters: Filters | None = None
+    ) -> SearchResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Passages, best first; `sources[i]` is `passages[i]` with the number i + 1."""
+
+    passages: tuple[Passage, ...]
+    sources: tuple[Source, ...]
+    dropped: tuple[Dropped, ...]
+    applied_seq: int
+    ms: Mapping[str, float]
+
+
+def retrieve(
+    search: PassageSearch, question: str, collections: Sequence[str], k: int, filters: Filters | None = None
+) -> Retrieved:
+    """The k best passages of these collections. Raises BadFilter."""
+    result = search.search(question, collections=collections, k=k, filters=filters)
+    return Retrieved(
+        result.passages,
+        tuple(source_of(n, passage) for n, passage in enumerate(result.passages, start=1)),
+        result.dropped,
+        result.applied_seq,
+        result.ms,
+    )
+
+
+def source_of(n: int, passage: Passage) -> Source:
+    """The passage under its number."""
+    return Source(
+        n=n,
+        document=passage.document,
+        version=passage.version,
+        title=passage.title or passage.name,
+        page=passage.page,
+        heading=passage.heading,
+        start=passage.start,
+        end=passage.end,
+        text=passage.text,
+        score=passage.score,
+        url=source_url(passage.document, passage.start, passage.end),
+    )
+
+
+def source_url(document: str, start: int, end: int) -> str:
+    """Where the page shows this span of the document, relative to the server."""
+    return f"/documents/{url_quote(document, safe='')}?start={start}&end={end}"

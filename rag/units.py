@@ -1,0 +1,182 @@
+"""Split a passage into the units that can be evidence: sentences, items, rows, steps. Knows no scores, no models."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from index.passage import Passage
+from ingest.sentences import split_sentences
+from rag.words import word_count
+
+UnitKind = Literal["sentence", "item", "row", "code", "steps", "heading"]
+
+_ITEM = re.compile(r"^[ \t]*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|Step \d+[.:])[ \t]+(?=\S)")
+_NUMBERED = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|Step \d+[.:])[ \t]+")
+_ROW = re.compile(r"\S[ \t]*(?:\||\t)[ \t]*\S")
+_RULE = re.compile(r"^[\s|:+=*_-]+$")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)")
+MOST_STEPS = 12
+MOST_STEP_CHARACTERS = 1_200
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of a passage. `text == document.text[start:end]`, an item without its marker.
+
+    `lead` is the line that introduces a list.
+    """
+
+    passage: int  # position of the passage in the sequence it came from
+    kind: UnitKind
+    start: int
+    end: int
+    text: str
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    kind: Literal["blank", "item", "row", "code", "prose"]
+    start: int  # first character that is no white space
+    end: int
+    text: str
+    indent: int
+
+
+def units_of(passages: Sequence[Passage]) -> tuple[Unit, ...]:
+    """The units of all passages in order; a span that two passages share comes once, from the better one."""
+    seen: set[tuple[str, int, int]] = set()
+    found: list[Unit] = []
+    for place, passage in enumerate(passages):
+        for unit in split_passage(passage.text, passage.start, place):
+            key = (passage.document, unit.start, unit.end)
+            if key not in seen:
+                seen.add(key)
+                found.append(unit)
+    return tuple(found)
+
+
+def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
+    """Units of one text whose first character stands at `offset` of its document, ordered by start, then longest first.
+
+    A lead-in ("To reset your password:") and the list after it also come together as one unit of kind `steps`.
+    """
+    units: list[Unit] = []
+    for block in _blocks(_lines(text)):
+        units += _block_units(text, block)
+    units += _steps(text, units)
+    units.sort(key=lambda unit: (unit.start, -unit.end))
+    return [
+        Unit(passage, unit.kind, unit.start + offset, unit.end + offset, unit.text, unit.lead)
+        for unit in units
+        if any(letter.isalnum() for letter in unit.text)
+    ]
+
+
+def _lines(text: str) -> list[_Line]:
+    lines: list[_Line] = []
+    place = 0
+    fenced = False
+    for raw in text.splitlines(keepends=True):
+        body = raw.strip()
+        start = place + len(raw) - len(raw.lstrip())
+        fence = bool(_FENCE.match(raw))
+        if not body or _RULE.match(body):
+            kind: Literal["blank", "item", "row", "code", "prose"] = "blank"
+        elif fenced or fence:
+            kind = "code"
+        elif _ITEM.match(raw):
+            kind = "item"
+        elif _ROW.search(body):
+            kind = "row"
+        else:
+            kind = "prose"
+        fenced ^= fence
+        lines.append(_Line(kind, start, start + len(body), body, len(raw) - len(raw.lstrip(" \t"))))
+        place += len(raw)
+    return lines
+
+
+def _blocks(lines: Sequence[_Line]) -> list[list[_Line]]:
+    """Lines that belong together: the lines of a paragraph, of an item with its continuation, of a code block."""
+    blocks: list[list[_Line]] = []
+    open_block: list[_Line] = []
+    for line in lines:
+        if line.kind == "blank":
+            open_block = []
+            continue
+        continues = bool(open_block) and (
+            (line.kind == "prose" and open_block[0].kind == "prose" and not _is_heading_line(open_block))
+            or (line.kind == "prose" and open_block[0].kind == "item" and line.indent > open_block[0].indent)
+            or (line.kind == "code" and open_block[0].kind == "code")
+        )
+        if continues:
+            open_block.append(line)
+        else:
+            open_block = [line]
+            blocks.append(open_block)
+    return blocks
+
+
+def _is_heading_line(block: Sequence[_Line]) -> bool:
+    return len(block) == 1 and block[0].text.startswith("#")
+
+
+def _block_units(text: str, block: Sequence[_Line]) -> list[Unit]:
+    start, end = block[0].start, block[-1].end
+    kind = block[0].kind
+    if kind == "item":
+        marker = _ITEM.match(text, start)
+        start = marker.end() if marker else start
+        return [Unit(0, "item", start, end, text[start:end])]
+    if kind == "row":
+        return [Unit(0, "row", start, end, text[start:end])]
+    if kind == "code":
+        return [Unit(0, "code", start, end, text[start:end])]
+    spans = [_trimmed(text, start + a, start + b) for a, b in split_sentences(text[start:end])]
+    if len(spans) == 1 and _reads_as_heading(text[spans[0][0] : spans[0][1]]):
+        return [Unit(0, "heading", *spans[0], text[spans[0][0] : spans[0][1]])]
+    return [Unit(0, "sentence", a, b, text[a:b]) for a, b in spans if b > a]
+
+
+def _reads_as_heading(line: str) -> bool:
+    return line.startswith("#") or (line[-1:] not in {".", "!", "?", ":", ";", ",", '"', ")"} and word_count(line) <= 9)
+
+
+def _steps(text: str, units: Sequence[Unit]) -> list[Unit]:
+    """Lead-ins with the list that follows; a numbered list without a lead-in stands for itself."""
+    merged: list[Unit] = []
+    place = 0
+    while place < len(units):
+        if units[place].kind != "item":
+            place += 1
+            continue
+        last = place
+        while last + 1 < len(units) and units[last + 1].kind in {"item", "code"} and last + 1 - place < MOST_STEPS:
+            last += 1
+        while units[last].kind == "code":
+            last -= 1
+        before = units[place - 1] if place else None
+        lead = before if before and before.kind in {"sentence", "heading"} and before.text.endswith(":") else None
+        items = [unit for unit in units[place : last + 1] if unit.kind == "item"]
+        numbered = all(_NUMBERED.match(text, _line_start(text, unit.start)) for unit in items)
+        start, end = lead.start if lead else _line_start(text, units[place].start), units[last].end
+        if (lead or (numbered and last > place)) and end - start <= MOST_STEP_CHARACTERS:
+            merged.append(Unit(0, "steps", start, end, text[start:end], lead.text if lead else ""))
+        place = last + 1
+    return merged
+
+
+def _line_start(text: str, place: int) -> int:
+    """The first character of the line that is no white space: an item's marker stands there."""
+    start = text.rfind("\n", 0, place) + 1
+    return start + len(text[start:place]) - len(text[start:place].lstrip())
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
