@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -83,13 +83,7 @@ class Catalog:
         self, name: str, description: str = "", egress: Egress = "deny", metadata: Mapping[str, Any] | None = None
     ) -> CollectionInfo:
         """Make an empty collection. Raises BadCollection or CollectionExists."""
-        if not _NAME.fullmatch(name):
-            raise BadCollection(
-                f"{name!r} cannot name a collection; use 1 to 64 of a-z, 0-9, '.', '_' and '-', "
-                "the first a letter or digit"
-            )
-        if egress not in get_args(Egress):
-            raise BadCollection(f"egress is {egress!r}, but one of {', '.join(get_args(Egress))} was wanted")
+        _check_collection(name, egress)
         new = _new_id("c")
         row = Collection(id=new, name=name, description=description, egress=egress, attributes=dict(metadata or {}))
         try:
@@ -116,6 +110,21 @@ class Catalog:
             return tuple(
                 collection_info(row) for row in session.execute(select_collections().order_by(Collection.name))
             )
+
+    def update_collection(
+        self, id: str, *, name: str | None = None, description: str | None = None, egress: Egress | None = None
+    ) -> CollectionInfo:
+        """Change what is given and leave the rest. Raises NoSuchCollection, BadCollection, CollectionExists."""
+        _check_collection(name, egress)
+        given = {"name": name, "description": description, "egress": egress}
+        values = {field: value for field, value in given.items() if value is not None}
+        if values:
+            try:
+                with self.database.write() as session:
+                    session.execute(update(Collection).where(Collection.id == id).values(**values))
+            except IntegrityError as error:
+                raise CollectionExists(f"a collection {name!r} is there already; choose another name") from error
+        return self.collection(id)
 
     def delete_collection(self, id: str) -> bool:
         """Remove a collection with all its documents in one transaction. False if it was not there."""
@@ -198,6 +207,19 @@ class Catalog:
         if found is None:
             raise no_such_document(id)
         return document_info(found)
+
+    def versions(self, id: str) -> tuple[DocumentInfo, ...]:
+        """Every version that has this document's name in its collection, newest first. Raises NoSuchDocument."""
+        with self.database.read() as session:
+            found = session.execute(select(Document.collection, Document.name).where(Document.id == id)).first()
+            if found is None:
+                raise no_such_document(id)
+            rows = session.execute(
+                select_documents()
+                .where(Document.collection == found.collection, Document.name == found.name)
+                .order_by(Document.version.desc())
+            ).all()
+        return tuple(document_info(row) for row in rows)
 
     def document_text(self, id: str, start: int | None = None, end: int | None = None) -> str:
         """The text of a document, or of its characters [start, end). Raises NoSuchDocument."""
@@ -396,3 +418,13 @@ def _log(session: Session, collection: Collection, lines: Sequence[tuple[ChangeK
             Change(kind=kind, collection=collection.key, collection_id=collection.id, document=key, document_id=name)
         )
         session.flush()
+
+
+def _check_collection(name: str | None, egress: str | None) -> None:
+    """Raise BadCollection for a name or an egress rule that cannot be; None is not looked at."""
+    if name is not None and not _NAME.fullmatch(name):
+        raise BadCollection(
+            f"{name!r} cannot name a collection; use 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
+        )
+    if egress is not None and egress not in get_args(Egress):
+        raise BadCollection(f"egress is {egress!r}, but one of {', '.join(get_args(Egress))} was wanted")

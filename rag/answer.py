@@ -5,7 +5,7 @@ Knows no HTTP, no particular model and no SQL. Blocking work runs on a few threa
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ MOST_RUNNING = 256
 THREADS = 2
 LONGEST_QUESTION = 4_000
 MOST_PASSAGES = 50
+MOST_EARLIER = 8
 STOPS = ("\nQuestion:", "\nNotes:")
 SURE = 0.7  # evidence this good is quoted even when the model says that it cannot answer
 NOTHING_FOUND = "The documents do not hold an answer to this question; the nearest passages are listed as sources."
@@ -204,7 +205,7 @@ class Answerer:
             _check_egress(generator.name, infos)
         # Words of a question about other collections stay with them.
         earlier = [turn.rewritten for turn in turns if set(turn.collections) == set(ask.collections)]
-        return infos, generator, earlier
+        return infos, generator, [*_rewritten(ask.earlier), *earlier]
 
     async def _find(self, course: Course) -> None:
         began = time.perf_counter()
@@ -381,6 +382,14 @@ def _quoted_events(course: Course, quotation: Quotation, reason: str | None) -> 
         if cited:
             yield cited
         yield Verdict(part.start, part.end, "supported", 1.0)
+
+
+def _rewritten(questions: Sequence[str]) -> list[str]:
+    """Questions of one conversation as retrieval would have seen each of them."""
+    seen: list[str] = []
+    for question in questions[-MOST_EARLIER:]:
+        seen.append(rewrite(question[:LONGEST_QUESTION], seen))
+    return seen
 
 
 def _abstention(course: Course) -> str:

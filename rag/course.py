@@ -32,7 +32,8 @@ class Ask:
     """A question. `collections` are ids; `k` passages and `max_tokens` default to the settings.
 
     Modes: `auto` lets the model speak from the evidence, `quote` answers with the evidence itself, `search` gives the
-    sources alone. `tenant` owns the conversation and salts the model's caches.
+    sources alone. `tenant` owns the conversation and salts the model's caches. `earlier` are the questions before
+    this one, oldest first, from a client that keeps the conversation itself.
     """
 
     question: str
@@ -44,6 +45,7 @@ class Ask:
     k: int | None = None
     max_tokens: int | None = None
     tenant: str = ""
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass

@@ -216,6 +216,14 @@ class History:
             items = tuple(_info(row, count) for row, count in rows[:limit])
         return Listing(items, write_cursor(rows[limit - 1][0].key) if len(rows) > limit else None)
 
+    def rename_conversation(self, conversation: str, title: str, tenant: str | None = None) -> ConversationInfo:
+        """Give a conversation another title. Raises NoSuchConversation."""
+        with self._database.write() as session:
+            row = _conversation(session, conversation, tenant)
+            row.title = title
+            count = session.scalar(select(func.count()).where(Answer.conversation == row.key)) or 0
+            return _info(row, count)
+
     def delete_conversation(self, conversation: str, tenant: str | None = None) -> bool:
         """Delete a conversation with its answers and traces; False when there was none."""
         statement = delete(Conversation).where(Conversation.id == conversation)
