@@ -11,7 +11,7 @@ _OPENERS = re.compile(
     re.IGNORECASE,
 )
 _POINTERS = listed(
-    """it its itself they them their theirs he him his she her hers this that these those there one ones same former
+    """it its itself they them their theirs he him his she her hers this that these those one ones same former
     latter such instead both either"""
 )
 MOST_CARRIED = 12
@@ -63,10 +63,6 @@ def _pointing_words(question: str) -> list[str]:
     for place, word in enumerate(tokens):
         following = tokens[place + 1] if place + 1 < len(tokens) else ""
         previous = tokens[place - 1] if place else ""
-        if word == "there" and (
-            previous in {"is", "are", "was", "were"} or following in {"is", "are", "was", "were", "a"}
-        ):
-            continue
         if word == "that" and previous and previous not in STOP_WORDS and following:
             continue
         if word == "one" and following and following not in STOP_WORDS:

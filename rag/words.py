@@ -31,7 +31,8 @@ STOP_WORDS = listed(
 QUESTION_WORDS = listed("what when where which who whom whose why how")
 NEGATIONS = listed(
     """no not never none nobody nothing neither nor without cannot can't don't doesn't didn't isn't wasn't aren't
-    weren't won't wouldn't shouldn't couldn't hasn't haven't hadn't unable fails failed refuse refuses refused lack lacks"""
+    weren't won't wouldn't shouldn't couldn't hasn't haven't hadn't unable fails failed refuse refuses refused lack
+    lacks"""
 )
 
 # Longest first: the first that fits is cut, and what is left keeps at least three letters.
@@ -51,7 +52,7 @@ def words(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """A light stem of a lower-case word: equal for the plain forms of one word, readable, never empty."""
-    word = word.removesuffix("'s").removesuffix("'")
+    word = word.removesuffix("'s").removesuffix("'") or word
     if len(word) <= 3 or not word.isalpha():
         return word
     for suffix, instead in _SUFFIXES:

@@ -1,13 +1,16 @@
 """Stand-ins with the real signatures, for tests that need no real model. Knows no test."""
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.embedder import EmbedderStamp
+from rag.errors import ContextTooLong
+from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Message, Queued, TextDelta, Usage
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -23,7 +26,9 @@ class HashEmbedder:
         for text in texts:
             tokens = self.count(text)
             if tokens > self.max_tokens - 2:
-                raise ValueError(f"a text has {tokens} tokens but this model reads {self.max_tokens - 2}; split it first")
+                raise ValueError(
+                    f"a text has {tokens} tokens but this model reads {self.max_tokens - 2}; split it first"
+                )
         rows = np.zeros((len(texts), self.stamp.dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             row[:] = self._row(_WORD.findall(text.lower()))
@@ -51,3 +56,59 @@ class HashEmbedder:
         if length == 0.0:  # the signs of the words cancelled each other
             row[0] = length = 1.0
         return (row / np.float32(length)).astype(np.float32)
+
+
+class ScriptedGenerator:
+    """Says what the script says, piece by piece, and remembers what it was asked. A token is a word.
+
+    An exception in the script is raised at its place. `pause` is the time between pieces in seconds; `open_streams`
+    counts streams that have begun and neither ended nor been closed.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[str | Queued | Exception] = (),
+        *,
+        name: str = "scripted",
+        local: bool = True,
+        context_tokens: int = 4096,
+        pause: float = 0.0,
+    ) -> None:
+        self.script = list(script)
+        self.name = name
+        self.local = local
+        self.context_tokens = context_tokens
+        self.pause = pause
+        self.requests: list[GenerationRequest] = []
+        self.open_streams = 0
+        self.cancelled = 0
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationEvent]:
+        self.requests.append(request)
+        prompt = self.count_tokens(request.messages)
+        if prompt + request.max_tokens > self.context_tokens:
+            raise ContextTooLong(f"the prompt has {prompt} tokens, the context {self.context_tokens}")
+        self.open_streams += 1
+        said = 0
+        try:
+            for piece in self.script:
+                await asyncio.sleep(self.pause)
+                if isinstance(piece, Exception):
+                    raise piece
+                if isinstance(piece, Queued):
+                    yield piece
+                    continue
+                said += len(piece.split())
+                yield TextDelta(piece)
+            yield Finished("stop", Usage(prompt, 0, said))
+        except (GeneratorExit, asyncio.CancelledError):
+            self.cancelled += 1
+            raise
+        finally:
+            self.open_streams -= 1
+
+    def close(self) -> None:
+        pass
