@@ -1,14 +1,21 @@
-"""Texts become rows of numbers: the protocol of embedders. Knows no chunks, no SQL and no views."""
+"""Texts become rows of numbers: the protocol of embedders and the choice of one. Knows no chunks, SQL or views."""
 
+import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index.embedder_model import EmbeddingModel, read_model
 from index.embedder_stamp import EmbedderStamp
+from index.errors import EmbedderUnavailable
 
-__all__ = ["Embedder", "EmbedderStamp"]
+__all__ = ["Embedder", "EmbedderStamp", "open_embedder"]
+
+logger = logging.getLogger(__name__)
 
 
 class Embedder(Protocol):
@@ -48,3 +55,45 @@ class Embedder(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def open_embedder(
+    *,
+    model: str = "all-MiniLM-L6-v2",
+    backend: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    cache_folder: Path,
+) -> Embedder:
+    """Load the embedding model; nothing is downloaded.
+
+    `auto` takes OpenVINO and falls back to sentence-transformers, with one warning. Converted files are kept in
+    `cache_folder`. `threads` 0 means all processors this process may use.
+    Raises EmbedderUnavailable; ValueError for an unknown backend or precision.
+    """
+    if backend not in ("auto", "openvino", "sentence-transformers") or precision not in ("auto", "bf16", "fp32"):
+        raise ValueError(f"backend {backend!r} with precision {precision!r} is unknown; see the settings page")
+    # The libraries would otherwise look for newer files on the internet.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+    description = read_model(model)
+    if backend == "sentence-transformers":
+        return _open_torch(description, precision, threads)
+    try:
+        # Imported here: OpenVINO takes a third of a second, which commands that embed nothing need not wait for.
+        from index.embedder_openvino import OpenVINOEmbedder
+
+        return OpenVINOEmbedder(description, precision, threads, cache_folder)
+    except (EmbedderUnavailable, ImportError) as error:
+        if backend == "openvino" or precision == "bf16":
+            raise EmbedderUnavailable(str(error)) from error
+        logger.warning("%s; sentence-transformers embeds instead, several times slower", error)
+        return _open_torch(description, precision, threads)
+
+
+def _open_torch(model: EmbeddingModel, precision: str, threads: int) -> Embedder:
+    if precision == "bf16":
+        raise EmbedderUnavailable("sentence-transformers runs in fp32 here; set embedder.precision to auto or fp32")
+    from index.embedder_torch import SentenceTransformerEmbedder  # imports torch, which takes seconds
+
+    return SentenceTransformerEmbedder(model, threads)

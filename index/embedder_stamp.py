@@ -18,7 +18,7 @@ class EmbedderStamp:
 
     @property
     def key(self) -> str:
-        """Short and stable: `all-MiniLM-L6-v2-bf16-1f2e3d4c5b6a`. Fit for file names and a SQL column of 64 characters."""
+        """Short and stable: `all-MiniLM-L6-v2-bf16-1f2e3d4c5b6a`. Fits file names and 72 characters of SQL."""
         digest = hashlib.blake2b("\x00".join(map(str, astuple(self))).encode(), digest_size=6).hexdigest()
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.model)[:40].strip("-") or "model"
         return f"{name}-{self.precision}-{digest}"

@@ -1,0 +1,93 @@
+"""The one-time conversion of a sentence-transformers model to OpenVINO files. Knows no texts.
+
+Imported only when the converted files are missing: a warm start loads neither torch nor transformers.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import openvino
+import torch
+from transformers import AutoModel
+from transformers.utils import logging as transformers_logging
+
+from index.embedder_model import EmbeddingModel
+from index.errors import EmbedderUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch comes untyped
+    """Transformer, pooling over the real tokens, and length 1: (n, t) ids and mask -> (n, dimension) float32."""
+
+    def __init__(self, encoder: Any, pooling: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (n, t, d)
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        if self.pooling == "mean":
+            pooled = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+        elif self.pooling == "cls":
+            pooled = states[:, 0]
+        else:
+            pooled = states.masked_fill(mask == 0, float("-inf")).max(dim=1).values
+        return torch.nn.functional.normalize(pooled, p=2, dim=1)
+
+
+def convert(model: EmbeddingModel, target: Path) -> None:
+    """Write `target/model.xml` and `model.bin`, whole or not at all. Two processes may do so at the same time.
+
+    Raises EmbedderUnavailable.
+    """
+    logger.info("converting the embedding model %s for this machine, once", model.name)
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        encoder = AutoModel.from_pretrained(model.folder, dtype=torch.float32, local_files_only=True).eval()
+        # The second row is padded: a trace without padding would drop the mask from the graph.
+        ids = torch.full((2, 7), model.pad_id, dtype=torch.int64)
+        mask = torch.ones_like(ids)
+        mask[1, 4:] = 0
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer warns about branches that these models never take otherwise
+            graph = openvino.convert_model(
+                Pooled(encoder, model.pooling), example_input={"input_ids": ids, "attention_mask": mask}
+            )
+        graph.reshape({port: openvino.PartialShape([-1, -1]) for port in graph.inputs})
+        _save(graph, target)
+    except EmbedderUnavailable:
+        raise
+    except Exception as error:  # three libraries with error classes of their own
+        raise EmbedderUnavailable(
+            f"the embedding model {model.name} cannot be converted for OpenVINO ({error}); "
+            "set embedder.backend to sentence-transformers"
+        ) from error
+
+
+def _save(graph: Any, target: Path) -> None:
+    """Write beside the target, make durable, rename: a crash leaves no half model under the final name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
+        for path in [*folder.iterdir(), folder]:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        try:
+            folder.rename(target)
+        except OSError:
+            if not (target / "model.xml").is_file():  # else another process was first, with equal files
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,135 @@
+"""Embedding on the processor with OpenVINO. Knows no torch: a warm start loads the files converted once before."""
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from index.embedder_batches import plan_batches
+from index.embedder_model import EmbeddingModel
+from index.embedder_stamp import EmbedderStamp
+from index.embedder_tokens import Tokens
+from index.errors import EmbedderUnavailable
+
+WINDOW = 1024  # texts that are sorted by length together; also how long a caller may keep another one waiting
+BUDGET = 2048  # padded tokens of a batch
+STEP = 16  # batch widths are multiples of this many tokens
+QUERY_STEP = 8
+
+logger = logging.getLogger(__name__)
+
+
+class OpenVINOEmbedder:
+    """Thread-safe; large jobs of several threads take turns window by window, questions have a lane of their own."""
+
+    def __init__(self, model: EmbeddingModel, precision: str, threads: int, cache: Path) -> None:
+        """`precision` is auto, bf16 or fp32; `threads` 0 means all. Raises EmbedderUnavailable."""
+        if not model.convertible:
+            raise EmbedderUnavailable(
+                f"{model.name} has the modules {', '.join(model.modules)} with {model.pooling} pooling, which cannot "
+                "be converted for OpenVINO; set embedder.backend to sentence-transformers"
+            )
+        core = openvino.Core()
+        precision = _choose_precision(core, precision)
+        self._tokens = Tokens(model.folder, model.max_tokens)
+        self._prompts = (model.query_prompt, model.document_prompt)
+        self.max_tokens = self._tokens.content_limit - self._tokens.count(model.document_prompt) + 2
+        self.stamp = EmbedderStamp(
+            model.name, model.revision, precision, model.pooling, model.max_tokens, model.dimension
+        )
+        self._pad = model.pad_id
+        self._lanes = threads or len(os.sched_getaffinity(0))
+        graph = _load_graph(core, model, cache)
+        config = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": self._lanes,
+        }
+        # One single-threaded stream per core does more per second than one batch shared by all cores.
+        self._compiled = core.compile_model(graph, "CPU", config | {"NUM_STREAMS": self._lanes})
+        self._queue = openvino.AsyncInferQueue(self._compiled, self._lanes)
+        self._queue.set_callback(_store)
+        self._bulk = threading.Lock()
+        self._request = self._compiled.create_infer_request()
+        self._single = threading.Lock()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, dimension) unit rows. Raises ValueError for a text beyond the model's limit."""
+        out = np.empty((len(texts), self.stamp.dimension), dtype=np.float32)
+        prompt = self._prompts[1]
+        for start in range(0, len(texts), WINDOW):
+            window = texts[start : start + WINDOW]
+            rows = self._tokens.encode([prompt + text for text in window] if prompt else window)
+            with self._bulk:
+                self._embed_window(rows, out[start : start + WINDOW])
+        return out
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """(dimension,) unit row; the end of a question beyond the limit is left out."""
+        ids = self._tokens.encode_query(self._prompts[0] + text)
+        inputs = _pad([ids], -(-len(ids) // QUERY_STEP) * QUERY_STEP, self._pad)
+        with self._single:
+            self._request.infer(inputs)
+            return np.array(self._request.get_output_tensor(0).data[0], dtype=np.float32)
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        return self._tokens.offsets(text)
+
+    def count(self, text: str) -> int:
+        return self._tokens.count(text)
+
+    def close(self) -> None:
+        """Wait for what is running. The embedder may not be used afterwards."""
+        with self._bulk, self._single:
+            self._queue.wait_all()
+
+    def _embed_window(self, rows: list[list[int]], out: NDArray[np.float32]) -> None:
+        for batch in plan_batches([len(row) for row in rows], budget=BUDGET, step=STEP, lanes=self._lanes):
+            inputs = _pad([rows[i] for i in batch.rows], batch.width, self._pad)
+            self._queue.start_async(inputs, (out, list(batch.rows)))  # blocks while every lane is busy
+        self._queue.wait_all()
+
+
+def _pad(rows: Sequence[Sequence[int]], width: int, pad_id: int) -> dict[int, NDArray[np.int64]]:
+    """Inputs by port: 0 the ids, 1 the mask, each (n, width)."""
+    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return {0: ids, 1: mask}
+
+
+def _store(request: Any, place: tuple[NDArray[np.float32], list[int]]) -> None:
+    out, rows = place
+    out[rows] = request.get_output_tensor(0).data
+
+
+def _choose_precision(core: openvino.Core, wanted: str) -> str:
+    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if wanted == "bf16" and not has_bf16:
+        raise EmbedderUnavailable("this processor has no bf16 arithmetic; set embedder.precision to auto or fp32")
+    return "bf16" if has_bf16 and wanted in ("auto", "bf16") else "fp32"
+
+
+def _load_graph(core: openvino.Core, model: EmbeddingModel, cache: Path) -> Any:
+    """Read the converted files, converting first if they are missing or unreadable."""
+    # The files hold fp32 weights whatever the arithmetic runs in, so precision is no part of the name.
+    target = cache / f"{model.name}-{model.pooling}-{model.revision}"
+    path = target / "model.xml"
+    if path.is_file():
+        try:
+            return core.read_model(path)
+        except RuntimeError as error:
+            logger.warning("the converted embedding model %s is unreadable (%s); it is converted again", target, error)
+            shutil.rmtree(target)
+    from index.embedder_convert import convert  # imports torch and transformers, which takes seconds
+
+    convert(model, target)
+    return core.read_model(path)
