@@ -35,8 +35,8 @@ class StoredBlob:
 class Blobs:
     """A folder, or any fsspec URL ("s3://bucket/prefix"), of write-once files named by their content.
 
-    A local blob is written under a temporary name, fsynced, renamed and its folder fsynced: when `put` returns, the bytes
-    survive power loss. On other stores the upload is one call that either stands or fails.
+    A local blob is written under a temporary name, fsynced, renamed and its folder fsynced: when `put` returns, the
+    bytes survive power loss. On other stores the upload is one call that either stands or fails.
     """
 
     def __init__(self, root: str | Path, *, files: Files | None = None) -> None:
@@ -45,7 +45,9 @@ class Blobs:
         self._location = str(location).rstrip("/")
         self._files = files or Files()
         protocol = filesystem.protocol
-        self._local = Path(self._location) if "file" in ((protocol,) if isinstance(protocol, str) else protocol) else None
+        self._local = (
+            Path(self._location) if "file" in ((protocol,) if isinstance(protocol, str) else protocol) else None
+        )
 
     def put(self, stream: BinaryIO, limit: int | None = None) -> StoredBlob:
         """Store what `stream` yields, at most `limit` bytes; memory does not grow with the size.
