@@ -1,14 +1,19 @@
 """Stand-ins with the real signatures, for tests that need no real model. Knows no test."""
 
 import asyncio
+import errno
 import hashlib
+import os
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.embedder import EmbedderStamp
+from ingest.files import Files
 from rag.errors import ContextTooLong
 from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Message, Queued, TextDelta, Usage
 
@@ -112,3 +117,49 @@ class ScriptedGenerator:
 
     def close(self) -> None:
         pass
+
+
+class FaultyFiles(Files):
+    """The disk, failing or dying at the Nth call. `at` counts from 1 over all operations; 0 never."""
+
+    def __init__(self, at: int = 0, fault: Callable[[str], None] | None = None) -> None:
+        self.at = at
+        self.calls: list[str] = []
+        self._fault = fault or _no_space
+
+    def create(self, path: Path) -> BinaryIO:
+        self._count("create")
+        return super().create(path)
+
+    def write(self, file: BinaryIO, data: bytes) -> None:
+        self._count("write")
+        super().write(file, data)
+
+    def sync(self, file: BinaryIO) -> None:
+        self._count("sync")
+        super().sync(file)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._count("rename")
+        super().rename(source, target)
+
+    def sync_folder(self, folder: Path) -> None:
+        self._count("sync_folder")
+        super().sync_folder(folder)
+
+    def make_folder(self, folder: Path) -> None:
+        self._count("make_folder")
+        super().make_folder(folder)
+
+    def remove(self, path: Path) -> None:
+        self._count("remove")
+        super().remove(path)
+
+    def _count(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) == self.at:
+            self._fault(call)
+
+
+def _no_space(_call: str) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
