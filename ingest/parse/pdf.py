@@ -1,0 +1,176 @@
+"""PDF through pypdf, page by page. Knows no images: a page without a text layer is reported, never silently empty."""
+
+import logging
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from pypdf import PasswordType, PdfReader
+from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PdfReadError, PyPdfError
+
+from ingest.document import Document
+from ingest.errors import BrokenDocument, EncryptedDocument, ParserLimit
+from ingest.parse.build import TextBuilder
+from ingest.parse.limits import ParseLimits
+from ingest.parse.pdf_lines import Line, Paragraph, lines_of_page, paragraphs_of_pages
+
+MAX_PAGES = 20_000
+_STREAM_BYTES = 32_000_000  # of one decoded content stream; pypdf's own default is 75 MB per filter
+_LIMITS = {
+    "maximum_declared_stream_length": 75_000_000,
+    "array_based_stream_maximum_output_length": _STREAM_BYTES,
+    "lzw_maximum_output_length": _STREAM_BYTES,
+    "run_length_maximum_output_length": _STREAM_BYTES,
+    "zlib_maximum_output_length": _STREAM_BYTES,
+    "brotli_maximum_output_length": _STREAM_BYTES,
+    "stream_decoding_work_maximum_length": 150_000_000,
+    "xmp_maximum_input_length": 1_000_000,
+    "page_tree_maximum_entries": 50_000,
+    "outline_maximum_entries": 20_000,
+    "jbig2dec_binary": None,
+}
+# Damaged files make pypdf and its helpers raise almost anything; what it is decides nothing, the file is broken.
+_DAMAGE = (
+    PyPdfError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+    NotImplementedError,
+    ArithmeticError,
+    OSError,
+)
+
+
+def parse_pdf(data: bytes, name: str, limits: ParseLimits) -> Document:
+    """Page spans in `pages`; repeated headers and footers are dropped and reported. Raises the typed errors."""
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    reader, count = _open(data)
+    builder = TextBuilder(limits.max_characters)
+    pages: list[list[Line]] = []
+    unreadable: list[int] = []
+    characters = 0
+    for number in range(1, count + 1):
+        try:
+            lines = _page_lines(reader, number, builder)
+        except LimitReachedError as error:
+            raise ParserLimit(f"page {number} of the PDF is too large: {_reason(error)}") from error
+        except _DAMAGE:
+            lines = []
+            unreadable.append(number)
+        characters += sum(len(line.text) for line in lines)
+        if characters > limits.max_characters * 1.5:
+            raise ParserLimit(f"the PDF yields more than {limits.max_characters:,} characters of text; divide it")
+        pages.append(lines)
+    paragraphs, furniture = paragraphs_of_pages(pages)
+    _add(builder, paragraphs, count)
+    if unreadable:
+        if len(unreadable) == count:
+            raise BrokenDocument("the PDF is damaged: none of its pages can be read")
+        builder.note(f"pages that are damaged and were left out: {_numbers(unreadable)}")
+    if furniture:
+        builder.note(f"repeated headers and footers left out: {'; '.join(furniture[:5])}")
+    title, metadata = _information(reader)
+    return builder.document(
+        name,
+        "application/pdf",
+        title=title,
+        metadata=metadata,
+        pages=count,
+        nothing=f"none of the {count} pages has a text layer; scanned pages need OCR first"
+        if count > 1
+        else "the only page has no text layer; scanned pages need OCR first",
+    )
+
+
+def _open(data: bytes) -> tuple[PdfReader, int]:
+    try:
+        reader = PdfReader(BytesIO(data), strict=False, configuration_overwrites=_LIMITS)
+        if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+            raise EncryptedDocument("the PDF is protected by a password; save it without one and upload it again")
+        count = len(reader.pages)
+    except LimitReachedError as error:
+        raise ParserLimit(f"the PDF is too large: {_reason(error)}") from error
+    except FileNotDecryptedError as error:
+        raise EncryptedDocument(
+            "the PDF is protected by a password; save it without one and upload it again"
+        ) from error
+    except DependencyError as error:
+        raise BrokenDocument(f"the PDF needs a library that is not installed: {_reason(error)}") from error
+    except (PdfReadError, *_DAMAGE) as error:
+        raise BrokenDocument(f"the PDF is damaged or incomplete: {_reason(error)}") from error
+    if count == 0:
+        raise BrokenDocument("the PDF is damaged or incomplete: it has no pages")
+    if count > MAX_PAGES:
+        raise ParserLimit(f"the PDF has {count:,} pages, more than the {MAX_PAGES:,} allowed")
+    return reader, count
+
+
+def _page_lines(reader: PdfReader, number: int, builder: TextBuilder) -> list[Line]:
+    page = reader.pages[number - 1]
+    pieces: list[tuple[str, float, float]] = []  # (text, size in points, height of the baseline)
+
+    def visit(text: str, cm: list[float], tm: list[float], _font: Any, size: float) -> None:
+        if text:
+            x_scale = tm[2] * cm[0] + tm[3] * cm[2]
+            y_scale = tm[2] * cm[1] + tm[3] * cm[3]
+            baseline = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
+            pieces.append((text, abs(size) * math.hypot(x_scale, y_scale), baseline))
+
+    page.extract_text(visitor_text=visit)
+    return lines_of_page([(builder.cleaned(text), size, baseline) for text, size, baseline in pieces])
+
+
+def _add(builder: TextBuilder, paragraphs: list[Paragraph], count: int) -> None:
+    announced = 0
+    for paragraph in paragraphs:
+        for number in range(announced + 1, paragraph.page + 1):
+            builder.page(number)
+        announced = max(announced, paragraph.page)
+        if paragraph.level:
+            builder.heading(paragraph.text, paragraph.level)
+        elif paragraph.is_item:
+            builder.item(paragraph.text, 1, "")
+        else:
+            builder.paragraph(paragraph.text, paragraph.page_starts)
+            announced = max([announced, *(page for _, page in paragraph.page_starts)])
+    for number in range(announced + 1, count + 1):
+        builder.page(number)
+
+
+def _information(reader: PdfReader) -> tuple[str, dict[str, str]]:
+    """(title, metadata); damaged information is as good as none."""
+    found = dict(_information_entries(reader))
+    title = found.pop("title", "")
+    # Writers that were given no title leave the name of a file or of the program there.
+    doubtful = title.lower().startswith(("microsoft word -", "untitled", "(anonymous)")) or "." in title[-5:-2]
+    return ("" if doubtful else title), found
+
+
+def _information_entries(reader: PdfReader) -> Iterator[tuple[str, str]]:
+    try:
+        information = reader.metadata
+    except _DAMAGE:
+        return
+    for key in ("title", "author", "subject", "keywords", "creator", "creation_date", "modification_date"):
+        try:
+            value = getattr(information, key, None)
+        except _DAMAGE:
+            continue
+        if isinstance(value, datetime):
+            yield key, value.isoformat()
+        elif isinstance(value, str) and value.strip():
+            yield key, " ".join(value.split())[:2000]
+
+
+def _numbers(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:20])) + (", ..." if len(numbers) > 20 else "")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
