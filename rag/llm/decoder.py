@@ -1,0 +1,99 @@
+"""What the engine asks of a local model: three small faces over plain values. Knows no llama.cpp and no requests."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+DECODED, NO_ROOM = 0, 1  # other results of `decode` are failures of the batch
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive tokens of one sequence in a batch: positions [start, start + len(tokens)).
+
+    With `sample`, the distribution after the last token is computed and can be sampled.
+    """
+
+    sequence: int
+    start: int
+    tokens: Sequence[int]
+    sample: bool
+
+
+class Vocabulary(Protocol):
+    """Text to tokens and back. Safe to call from several threads."""
+
+    @property
+    def special(self) -> Mapping[str, int]:
+        """Text of every token that is more than its letters (control, unknown, user-defined) -> its id."""
+        ...
+
+    @property
+    def stubborn(self) -> Collection[str]:
+        """Special texts that `tokenize` finds even in plain text."""
+        ...
+
+    @property
+    def first_token(self) -> int | None:
+        """Token that every prompt must begin with, if the model wants one."""
+        ...
+
+    def text_of(self, token: int) -> str:
+        """How the vocabulary writes this token, special ones included."""
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """Tokens of plain text. The caller keeps special texts out (see rag/llm/tokens.py)."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """Bytes this token adds to an answer; none for special tokens."""
+        ...
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model ends its answer with this token."""
+        ...
+
+
+class Sampler(Protocol):
+    """Chooses tokens for one answer."""
+
+    def sample(self, row: int) -> int:
+        """Choose after batch row `row` of the last decode, and remember the choice."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Decoder(Protocol):
+    """A loaded model with memory for several sequences. One thread at a time."""
+
+    @property
+    def sequences(self) -> int: ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Room of each sequence, in tokens."""
+        ...
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens of one decode."""
+        ...
+
+    def decode(self, segments: Sequence[Segment]) -> int:
+        """Compute one batch. 0 done; 1 no room, nothing changed; otherwise failed, and the memory of the batch's
+        sequences past their starts is undefined: `forget` it."""
+        ...
+
+    def forget(self, sequence: int, start: int) -> bool:
+        """Drop positions [start, end) of a sequence. False if this model can only drop all of it."""
+        ...
+
+    def copy(self, source: int, target: int, length: int) -> bool:
+        """Make `target` hold exactly the first `length` positions of `source`. False as for `forget`."""
+        ...
+
+    def sampler(self, temperature: float, top_p: float, seed: int) -> Sampler: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,261 @@
+"""The one room of llama.cpp: its model, memory, batches and samplers behind plain Python values.
+
+Knows no requests, no queue and no text beyond tokens. The low-level functions are used on purpose: the library's
+high-level class holds one sequence, has no queue and cannot be stopped.
+"""
+
+import ctypes
+import logging
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import ModelUnavailable
+from rag.llm.decoder import Segment
+from rag.llm.gguf import read_header
+
+logger = logging.getLogger(__name__)
+
+_SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+_USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+_backend = threading.Lock()
+_backend_ready = False
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _log(_level: int, text: bytes, _data: object) -> None:
+    # Kept alive by this module: llama.cpp calls it for as long as the process lives.
+    if line := text.decode("utf-8", "replace").strip(" .\n"):
+        logger.debug("llama.cpp: %s", line)
+
+
+def _start_backend() -> None:
+    global _backend_ready
+    with _backend:
+        if not _backend_ready:
+            llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
+            llama_cpp.llama_backend_init()
+            _backend_ready = True
+
+
+def build_features() -> str:
+    """Processor and backend features this build of llama.cpp uses, as it says itself."""
+    _start_backend()
+    features: bytes = llama_cpp.llama_print_system_info()
+    return features.decode("utf-8", "replace").strip()
+
+
+def _uses_amx() -> bool:
+    return "AMX_INT8 = 1" in build_features()
+
+
+class LlamaModel:
+    """Weights and vocabulary of one GGUF file; a Vocabulary. Raises ModelUnavailable if it cannot be loaded."""
+
+    def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
+        self.header = read_header(path)
+        _start_backend()
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        # Compilers drop the stores of ggml's AMX tile configuration, and the first large batch then ends the process
+        # (llama.cpp pull request 26954). Without the extra weight layouts AMX is not entered.
+        params.use_extra_bufts = not _uses_amx()
+        self.handle: Any = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not self.handle:
+            raise ModelUnavailable(
+                f"llama.cpp cannot load {path}; the file is damaged, of an unknown kind, or too large for the memory"
+            )
+        self._vocab = llama_cpp.llama_model_get_vocab(self.handle)
+        self.size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self.context_trained: int = llama_cpp.llama_model_n_ctx_train(self.handle)
+        kinds = [llama_cpp.llama_vocab_get_attr(self._vocab, token) for token in range(self.size)]
+        self._special = MappingProxyType(
+            {self.text_of(token): token for token, kind in enumerate(kinds) if kind & (_SPECIAL | _USER_DEFINED)}
+        )
+        self._stubborn = frozenset(self.text_of(token) for token, kind in enumerate(kinds) if kind & _USER_DEFINED)
+
+    @property
+    def special(self) -> Mapping[str, int]:
+        return self._special
+
+    @property
+    def stubborn(self) -> Collection[str]:
+        return self._stubborn
+
+    @property
+    def first_token(self) -> int | None:
+        token: int = llama_cpp.llama_vocab_bos(self._vocab)
+        return token if llama_cpp.llama_vocab_get_add_bos(self._vocab) and token >= 0 else None
+
+    @property
+    def edges(self) -> tuple[str, str]:
+        """Texts of the tokens that open and end a text, empty where the model has none."""
+        tokens = (llama_cpp.llama_vocab_bos(self._vocab), llama_cpp.llama_vocab_eos(self._vocab))
+        first, last = (self.text_of(token) if token >= 0 else "" for token in tokens)
+        return first, last
+
+    @property
+    def chat_template(self) -> str | None:
+        source: bytes | None = llama_cpp.llama_model_chat_template(self.handle, None)
+        return None if source is None else source.decode("utf-8")
+
+    def text_of(self, token: int) -> str:
+        text: bytes = llama_cpp.llama_vocab_get_text(self._vocab, token)
+        return text.decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """`special=True` is for comparisons only: it lets text become special tokens."""
+        if not text:
+            return []
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        while True:
+            tokens = (llama_cpp.llama_token * room)()
+            count = llama_cpp.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
+            if count >= 0:
+                return list(tokens[:count])
+            room = -count
+
+    def piece(self, token: int) -> bytes:
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            size = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, room, 0, False)
+            if size >= 0:
+                return buffer.raw[:size]
+            room = -size
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_model_free(self.handle)
+            self.handle = None
+
+
+class LlamaContext:
+    """Memory for `sequences` texts of `context_tokens` each, over one model; a Decoder.
+
+    Every sequence has a memory of its own (not one unified buffer): attention then costs what the sequence holds,
+    not what all of them hold.
+    """
+
+    def __init__(
+        self, model: LlamaModel, *, sequences: int, context_tokens: int, batch_tokens: int = 256, threads: int
+    ) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_seq_max = sequences
+        # Each sequence's share is rounded up to 256 by llama.cpp; asking for whole shares keeps it from rounding down.
+        params.n_ctx = sequences * (-(-context_tokens // 256) * 256)
+        params.n_batch = params.n_ubatch = batch_tokens
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = False
+        params.no_perf = True
+        self._model = model
+        self.sequences, self.context_tokens, self.batch_tokens = sequences, context_tokens, batch_tokens
+        self.handle: Any = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise ModelUnavailable(
+                f"there is no memory for {sequences} contexts of {context_tokens} tokens; "
+                "lower model.sequences or model.context_tokens"
+            )
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._batch = _Batch(batch_tokens)
+
+    def decode(self, segments: Sequence[Segment]) -> int:
+        result: int = llama_cpp.llama_decode(self.handle, self._batch.fill(segments))
+        return result
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """A copy of the scores after batch row `row` of the last decode, shape (vocabulary,)."""
+        pointer = llama_cpp.llama_get_logits_ith(self.handle, row)
+        return np.ctypeslib.as_array(pointer, shape=(self._model.size,)).copy()
+
+    def forget(self, sequence: int, start: int) -> bool:
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def copy(self, source: int, target: int, length: int) -> bool:
+        # Between separate memories llama.cpp copies whole sequences only (a part would end the process).
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        return self.forget(target, length)
+
+    def length(self, sequence: int) -> int:
+        """Positions held for a sequence."""
+        last: int = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
+        return last + 1
+
+    def sampler(self, temperature: float, top_p: float, seed: int) -> "LlamaSampler":
+        return LlamaSampler(self.handle, temperature, top_p, seed)
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+
+class LlamaSampler:
+    """Greedy at temperature 0, else top-p over the model's own distribution, then temperature, then the seeded draw."""
+
+    def __init__(self, context: Any, temperature: float, top_p: float, seed: int) -> None:
+        self._context = context
+        self._chain: Any = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        if temperature <= 0.0:
+            links = [llama_cpp.llama_sampler_init_greedy()]
+        else:
+            links = [
+                llama_cpp.llama_sampler_init_top_p(top_p, 1),
+                llama_cpp.llama_sampler_init_temp(temperature),
+                llama_cpp.llama_sampler_init_dist(seed & 0xFFFF_FFFF),
+            ]
+        for link in links:
+            llama_cpp.llama_sampler_chain_add(self._chain, link)
+
+    def sample(self, row: int) -> int:
+        token: int = llama_cpp.llama_sampler_sample(self._chain, self._context, row)
+        return token
+
+    def close(self) -> None:
+        if self._chain:
+            llama_cpp.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+class _Batch:
+    """One llama.cpp batch over numpy memory, refilled for each decode. Each token belongs to one sequence."""
+
+    def __init__(self, room: int) -> None:
+        self._token = np.zeros(room, np.int32)
+        self._position = np.zeros(room, np.int32)
+        self._sequence = np.zeros(room, np.int32)
+        self._count = np.ones(room, np.int32)
+        self._output = np.zeros(room, np.int8)
+        first, step = self._sequence.ctypes.data, self._sequence.itemsize
+        self._sequences = np.arange(first, first + room * step, step, dtype=np.uintp)  # (room,) pointers into _sequence
+        field = dict(llama_cpp.llama_batch._fields_)
+        self._batch = llama_cpp.llama_batch(
+            token=self._token.ctypes.data_as(field["token"]),
+            pos=self._position.ctypes.data_as(field["pos"]),
+            n_seq_id=self._count.ctypes.data_as(field["n_seq_id"]),
+            seq_id=self._sequences.ctypes.data_as(field["seq_id"]),
+            logits=self._output.ctypes.data_as(field["logits"]),
+        )
+
+    def fill(self, segments: Sequence[Segment]) -> Any:
+        total = 0
+        for segment in segments:
+            end = total + len(segment.tokens)
+            self._token[total:end] = segment.tokens
+            self._position[total:end] = np.arange(segment.start, segment.start + end - total)
+            self._sequence[total:end] = segment.sequence
+            self._output[total:end] = 0
+            self._output[end - 1] = segment.sample
+            total = end
+        self._batch.n_tokens = total
+        return self._batch

@@ -1,0 +1,56 @@
+"""Builds the engine of one GGUF file: weights, memory, template, thread. Knows no settings table, no registry."""
+
+import logging
+import os
+from pathlib import Path
+
+import psutil
+
+from rag.llm.engine import LocalEngine
+from rag.llm.llama import LlamaContext, LlamaModel
+from rag.llm.template import CHATML, PLAIN, ChatTemplate
+from rag.llm.tokens import PromptMaker
+
+logger = logging.getLogger(__name__)
+
+BATCH_TOKENS = (
+    256  # of one decode: small enough that leaving and arriving are noticed soon, even while prompts are read
+)
+
+
+def open_local_engine(
+    path: Path,
+    *,
+    name: str = "local",
+    sequences: int = 4,
+    context_tokens: int = 4096,
+    queue: int = 32,
+    threads: int = 0,
+    gpu_layers: int = 0,
+) -> LocalEngine:
+    """Load a model and start its thread. `context_tokens` is the room of each sequence; 0 threads: every physical core.
+
+    Raises ModelUnavailable with one line if the file is missing, damaged, or does not fit into memory.
+    """
+    model = LlamaModel(path, gpu_layers=gpu_layers)
+    room = context_tokens
+    if 0 < model.context_trained < context_tokens:
+        room = model.context_trained
+        logger.warning("%s was trained for %d tokens of context; %d were set", path.name, room, context_tokens)
+    context = LlamaContext(
+        model, sequences=sequences, context_tokens=room, batch_tokens=BATCH_TOKENS, threads=threads or physical_cores()
+    )
+    return LocalEngine(name, model, context, PromptMaker(model, chat_template(model)), queue=queue)
+
+
+def chat_template(model: LlamaModel) -> ChatTemplate:
+    """The file's own chat template, or the plainest one its vocabulary allows."""
+    first, last = model.edges
+    otherwise = CHATML if "<|im_start|>" in model.special else PLAIN
+    return ChatTemplate(model.chat_template or otherwise, first=first, last=last)
+
+
+def physical_cores() -> int:
+    """Cores this process may use, without hyperthreads: a second thread on a core only makes both wait."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))

@@ -1,0 +1,69 @@
+"""Carries one answer's events from the engine's thread to the event loop that reads them. Knows no model.
+
+Bounded without blocking: unread text is joined and only the last unread place in the queue is kept, so an outbox never
+holds more than one answer. A reader that leaves events unread for longer than the lease is taken to be gone.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+
+from rag.llm.generator import GenerationEvent, Queued, TextDelta
+
+LEASE_SECONDS = 30.0
+
+
+class Outbox:
+    """One writer (any thread), one reader (the loop it was made on)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lease: float = LEASE_SECONDS) -> None:
+        self._loop = loop
+        self._lease = lease
+        self._lock = threading.Lock()
+        self._ready = asyncio.Event()
+        self._items: deque[GenerationEvent | Exception] = deque()
+        self._unread_since: float | None = None
+        self._left = False
+
+    @property
+    def left(self) -> bool:
+        """The reader is gone: it said so, its loop has ended, or it has read nothing for the whole lease."""
+        since = self._unread_since
+        return self._left or (since is not None and time.monotonic() - since > self._lease)
+
+    def leave(self) -> None:
+        """The reader reads no more. Any thread, any number of times."""
+        self._left = True
+
+    def put(self, item: GenerationEvent | Exception) -> None:
+        """Hand over an event, or the error that ends the stream. Never blocks, never raises."""
+        with self._lock:
+            last = self._items[-1] if self._items else None
+            if isinstance(last, TextDelta) and isinstance(item, TextDelta):
+                self._items[-1] = TextDelta(last.text + item.text)
+            elif isinstance(last, Queued) and isinstance(item, Queued):
+                self._items[-1] = item
+            else:
+                self._items.append(item)
+            if self._unread_since is not None:
+                return  # the reader has been woken and has not come yet
+            self._unread_since = time.monotonic()
+        try:
+            self._loop.call_soon_threadsafe(self._ready.set)
+        except RuntimeError:  # the loop is closed
+            self._left = True
+
+    async def get(self) -> GenerationEvent:
+        """The next event; raises the error that ended the stream."""
+        while True:
+            self._ready.clear()
+            with self._lock:
+                if self._items:
+                    item = self._items.popleft()
+                    self._unread_since = time.monotonic() if self._items else None
+                    break
+            await self._ready.wait()
+        if isinstance(item, Exception):
+            raise item
+        return item

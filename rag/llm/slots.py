@@ -1,0 +1,155 @@
+"""The state of the engine: answers on their way and the sequences they occupy. Knows no threads, no native code."""
+
+import time
+from dataclasses import dataclass, field
+
+from rag.llm.decoder import Decoder, Sampler, Segment, Vocabulary
+from rag.llm.generator import Finished, FinishReason, GenerationRequest, TextDelta, Usage
+from rag.llm.outbox import Outbox
+from rag.llm.scheduler import Placement, SlotView, Want
+from rag.llm.text import StreamText
+from rag.llm.tokens import Prompt
+
+
+class Answer:
+    """One request from its arrival to its end. `todo` are its tokens that are not decoded yet."""
+
+    def __init__(self, request: GenerationRequest, prompt: Prompt, outbox: Outbox) -> None:
+        self.request = request
+        self.prompt = prompt
+        self.outbox = outbox
+        self.place: int | None = None  # in the queue, as last told to the reader
+        self.todo: list[int] = list(prompt.tokens)
+        self.cached = 0
+        self.produced = 0
+        self.began = 0.0
+        self._text = StreamText(request.stop)
+        self.sampler: Sampler | None = None
+
+    def begin(self, cached: int, sampler: Sampler) -> None:
+        """It has a sequence that already holds its first `cached` tokens."""
+        self.cached, self.sampler, self.began = cached, sampler, time.monotonic()
+        self.todo = list(self.prompt.tokens[cached:])
+
+    def choose(self, row: int, vocabulary: Vocabulary) -> FinishReason | None:
+        """Sample after this batch row and send the text that is certain; the reason if the answer ends here."""
+        assert self.sampler is not None
+        token = self.sampler.sample(row)
+        self.produced += 1
+        if vocabulary.is_end(token):
+            return "stop"
+        if text := self._text.push(vocabulary.piece(token)):
+            self.outbox.put(TextDelta(text))
+        if self._text.stopped:
+            return "stop"
+        if self.produced >= self.request.max_tokens:
+            return "length"
+        self.todo = [token]
+        return None
+
+    def finish(self, reason: FinishReason) -> None:
+        """Send what was held back, and the end."""
+        if reason != "cancelled" and (text := self._text.finish()):
+            self.outbox.put(TextDelta(text))
+        self.outbox.put(Finished(reason, Usage(len(self.prompt.tokens), self.cached, self.produced)))
+        self.release()
+
+    def fail(self, error: Exception) -> None:
+        """End with an error; the text so far has been sent."""
+        self.outbox.put(error)
+        self.release()
+
+    def release(self) -> None:
+        if self.sampler is not None:
+            self.sampler.close()
+            self.sampler = None
+
+
+@dataclass(slots=True)
+class Slot:
+    """One sequence of the decoder's memory, and the answer that has it."""
+
+    sequence: int
+    answer: Answer | None = None
+    tokens: list[int] = field(default_factory=list)  # what the memory holds, position by position
+    tenant: str = ""
+    shared: int = 0
+    used: int = 0
+
+
+class Slots:
+    """All sequences of a decoder. Keeps what it knows equal to what the decoder holds."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._slots = [Slot(sequence) for sequence in range(decoder.sequences)]
+        self._clock = 0
+
+    def views(self) -> list[SlotView]:
+        return [SlotView(s.sequence, s.answer is not None, s.tokens, s.tenant, s.shared, s.used) for s in self._slots]
+
+    def active(self) -> list[Slot]:
+        """Slots with an answer, in order of its arrival."""
+        return sorted((slot for slot in self._slots if slot.answer is not None), key=lambda slot: slot.used)
+
+    def __getitem__(self, sequence: int) -> Slot:
+        return self._slots[sequence]
+
+    def occupy(self, answer: Answer, placement: Placement) -> None:
+        """Give the answer its sequence, with the kept tokens in it."""
+        slot, keep = self._slots[placement.sequence], placement.keep
+        if placement.source is not None:
+            held = self._slots[placement.source].tokens
+            slot.tokens = held[:keep] if self._decoder.copy(placement.source, slot.sequence, keep) else []
+        elif len(slot.tokens) > keep:
+            slot.tokens = slot.tokens[:keep] if self._decoder.forget(slot.sequence, keep) else []
+        if not slot.tokens:
+            # Some models can only drop a whole sequence.
+            self._decoder.forget(slot.sequence, 0)
+        request = answer.request
+        sampler = self._decoder.sampler(request.temperature, request.top_p, request.seed)
+        answer.begin(len(slot.tokens), sampler)
+        self._clock += 1
+        slot.answer, slot.tenant, slot.shared, slot.used = answer, request.tenant, answer.prompt.shared, self._clock
+
+    def segment(self, want: Want) -> Segment:
+        """The next tokens of a slot's answer, to be sampled after its last."""
+        slot = self._slots[want.sequence]
+        assert slot.answer is not None
+        todo = slot.answer.todo
+        return Segment(slot.sequence, len(slot.tokens), todo[: want.tokens], want.tokens >= len(todo))
+
+    def decoded(self, segment: Segment) -> None:
+        """The decoder has taken these tokens."""
+        slot = self._slots[segment.sequence]
+        assert slot.answer is not None
+        slot.tokens += segment.tokens
+        slot.answer.todo = slot.answer.todo[len(segment.tokens) :]
+
+    def mend(self, sequence: int) -> None:
+        """After a failed batch: drop what the decoder may hold beyond what is known."""
+        slot = self._slots[sequence]
+        if not self._decoder.forget(sequence, len(slot.tokens)):
+            self.wipe(sequence)
+
+    def wipe(self, sequence: int) -> None:
+        """Forget the whole sequence; an answer in it begins its prompt anew."""
+        slot = self._slots[sequence]
+        self._decoder.forget(sequence, 0)
+        if slot.answer is not None:
+            slot.answer.todo = slot.tokens + slot.answer.todo
+        slot.tokens = []
+
+    def vacate(self, sequence: int) -> Answer:
+        """Take the answer out, it has ended. Its tokens stay for a later prompt."""
+        slot = self._slots[sequence]
+        assert slot.answer is not None
+        answer, slot.answer = slot.answer, None
+        return answer
+
+    def drop_idle(self) -> bool:
+        """Forget what is kept for later prompts. False if there was nothing."""
+        idle = [slot for slot in self._slots if slot.answer is None and slot.tokens]
+        for slot in idle:
+            self.wipe(slot.sequence)
+        return bool(idle)
