@@ -1,0 +1,120 @@
+"""The routes of the pages and their static files. Knows templates and the catalog, no answers, no jobs, no SQL."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response, Router, get
+from litestar.datastructures import CacheControlHeader
+from litestar.static_files import create_static_files_router
+
+from index.errors import FootnoteError
+from index.rows import CollectionInfo
+from rag.api.problems import problem_for
+from rag.app import App
+from rag.web.texts import TEXTS, text
+from rag.web.view import pieces, window
+
+_FOLDER: Final = Path(__file__).parent
+_EXAMPLES: Final[Mapping[str, Any]] = json.loads((_FOLDER / "examples.json").read_text(encoding="utf-8"))
+_FORMATS: Final = ".pdf,.docx,.html,.htm,.md,.markdown,.rst,.txt,.text,.log,.csv,.tsv,.json,.jsonl"
+
+
+class Templates:
+    """The templates, escaping on, unknown names refused."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(_FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["t"] = text
+        self._environment.filters["path"] = lambda value: quote(str(value), safe="")
+
+    def page(self, name: str, data: Mapping[str, Any], *, status: int = 200, **values: Any) -> Response[str]:
+        """A whole page. `data` goes to its modules, with the texts, in an attribute of the body."""
+        shown = json.dumps({"texts": dict(TEXTS), **data}, ensure_ascii=False)
+        html = self._environment.get_template(name).render(page_data=shown, **values)
+        headers = {"Cache-Control": "no-store"}
+        return Response(html, media_type=MediaType.HTML, status_code=status, headers=headers)
+
+
+def create_page_router(app: App) -> Router:
+    """Routes `/`, `/collections`, `/collections/{name}`, `/documents/{id}` and `/static`."""
+    templates = Templates()
+
+    @get("/", include_in_schema=False, sync_to_thread=True)
+    def ask_page(collection: str | None = None) -> Response[str]:
+        collections = app.catalog.collections()
+        chosen = _chosen(collections, collection)
+        data = {"examples": _EXAMPLES, "collections": [_brief(info) for info in collections]}
+        return templates.page("ask.html", data, collections=collections, chosen=chosen, active="ask")
+
+    @get("/collections", include_in_schema=False, sync_to_thread=True)
+    def collections_page() -> Response[str]:
+        return templates.page("collections.html", {}, collections=app.catalog.collections(), active="collections")
+
+    @get("/collections/{name:str}", include_in_schema=False, sync_to_thread=True)
+    def collection_page(name: str) -> Response[str]:
+        info = app.catalog.collection(name)
+        data = {"collection": _brief(info)}
+        return templates.page("collection.html", data, collection=info, formats=_FORMATS, active="collections")
+
+    @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True)
+    def document_page(
+        document: str, start: int = 0, end: int = 0, cited: str = "", first: int | None = None
+    ) -> Response[str]:
+        info = app.catalog.document(document)
+        begin, finish = window(info.characters, start, first)
+        shown = app.catalog.document_text(info.id, begin, finish)
+        parts = pieces(shown, begin, (start, max(start, end)), _span(cited), info.pages)
+        collection = app.catalog.collection(info.collection)
+        return templates.page(
+            "document.html",
+            {},
+            document=info,
+            collection=collection,
+            parts=parts,
+            begin=begin,
+            finish=finish,
+            marked=any(part.passage or part.cited for part in parts),
+            active="collections",
+        )
+
+    def refusal(request: Request[Any, Any, Any], error: FootnoteError) -> Response[str]:
+        problem = problem_for(error, request.scope["path"])
+        title = HTTPStatus(problem.status).phrase
+        return templates.page("error.html", {}, status=problem.status, title=title, problem=problem, active="")
+
+    static = create_static_files_router(
+        path="/static",
+        directories=[_FOLDER / "static"],
+        cache_control=CacheControlHeader(no_cache=True),
+        include_in_schema=False,
+    )
+    handlers = [ask_page, collections_page, collection_page, document_page, static]
+    return Router(path="/", route_handlers=handlers, exception_handlers={FootnoteError: refusal})
+
+
+def _chosen(collections: list[CollectionInfo], wanted: str | None) -> CollectionInfo | None:
+    """The collection named in the address, else the first with documents, else the first."""
+    named = [info for info in collections if wanted in (info.name, info.id)]
+    filled = [info for info in collections if info.documents]
+    return next(iter([*named, *filled, *collections]), None)
+
+
+def _brief(info: CollectionInfo) -> dict[str, Any]:
+    return {"id": info.id, "name": info.name, "documents": info.documents}
+
+
+def _span(cited: str) -> tuple[int, int]:
+    """`120-180` as (120, 180); an empty span for anything else."""
+    start, _, end = cited.partition("-")
+    return (int(start), int(end)) if start.isdecimal() and end.isdecimal() else (0, 0)

@@ -1,0 +1,189 @@
+// One question with its answer on the page, drawn again as events arrive. Knows no connection.
+
+import { el, t, announce, arrange } from "./page.js";
+import { whyButton } from "./why.js";
+
+let count = 0;
+
+/** `openSource(source, spans, button)` shows a passage; `spans` are the cited parts, perhaps none. */
+export class AnswerView {
+  constructor(transcript, openSource) {
+    this.transcript = transcript;
+    this.openSource = openSource;
+    this.drawn = new Map(); // signature -> node, so that a button keeps its focus while text arrives
+    count += 1;
+    const id = `question-${count}`;
+    this.badge = el("span", { class: "badge" });
+    this.detail = el("span", { class: "detail" });
+    this.searched = el("p", { class: "searched", hidden: true });
+    this.note = el("p", { class: "note", hidden: true });
+    this.text = el("div", { class: "answer" });
+    this.problem = el("p", { class: "problem", role: "alert", hidden: true });
+    this.after = el("div", { class: "after" });
+    this.node = el(
+      "li",
+      { class: "turn" },
+      el(
+        "article",
+        { "aria-labelledby": id },
+        el("h2", { id, class: "question" }, transcript.asked),
+        el("p", { class: "status" }, this.badge, this.detail),
+        this.searched,
+        this.note,
+        this.text,
+        this.problem,
+        this.after,
+      ),
+    );
+    this.draw();
+  }
+
+  /** Draw at the next frame; many events between two frames are one drawing. */
+  later() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { transcript } = this;
+    this.#drawStatus();
+    this.#drawText();
+    const differs = transcript.searched && transcript.searched !== transcript.asked.split(/\s+/).join(" ").trim();
+    this.searched.hidden = !differs;
+    if (differs) this.searched.textContent = t("answer.searched", { question: transcript.searched });
+    this.note.hidden = transcript.replaced === "";
+    if (transcript.replaced) this.note.textContent = t("answer.replaced");
+    this.problem.hidden = transcript.error === "";
+    this.problem.textContent = transcript.error;
+    if (transcript.ended && !this.finished) this.#finish();
+  }
+
+  #drawStatus() {
+    const { transcript } = this;
+    const { status, queue } = transcript;
+    if (status === null) {
+      this.badge.className = "badge busy";
+      if (queue) {
+        const waits = { position: queue.position, seconds: Math.max(1, Math.round(queue.eta_seconds)) };
+        this.badge.textContent = queue.position > 1 ? t("answer.queued", waits) : t("answer.next");
+      } else {
+        this.badge.textContent = t(transcript.text.length > 0 ? "answer.writing" : "answer.thinking");
+      }
+      return;
+    }
+    this.badge.className = `badge ${status}`;
+    this.badge.textContent = t(`status.${status}`);
+    this.detail.textContent = t(`status.${status}.help`);
+  }
+
+  #drawText() {
+    const drawn = new Map();
+    const nodes = this.transcript.segments().map((segment) => {
+      const signature = JSON.stringify(segment);
+      const node = this.drawn.get(signature) ?? this.#sentence(segment);
+      drawn.set(signature, node);
+      return node;
+    });
+    this.drawn = drawn;
+    arrange(this.text, nodes);
+    this.text.classList.toggle("streaming", !this.transcript.ended && nodes.length > 0);
+  }
+
+  #sentence({ text, verdict, notes }) {
+    const kept = text.trimEnd();
+    const doubtful = verdict === "unsupported" || verdict === "unverified";
+    const flag = doubtful ? el("span", { class: "flag" }, t(`answer.flag.${verdict}`)) : null;
+    const buttons = notes.map(({ n, spans }) => this.#footnote(n, spans));
+    const marks = buttons.length ? el("sup", { class: "notes" }, ...buttons) : null;
+    const words = el("span", { class: "words" }, kept);
+    return el("span", { class: `sentence ${verdict ?? "open"}` }, words, marks, flag, text.slice(kept.length));
+  }
+
+  #footnote(n, spans) {
+    const source = this.transcript.source(n);
+    const label = t("answer.footnote", { n, title: source?.title ?? "" });
+    const open = (event) => this.openSource(source, spans, event.currentTarget);
+    return el("button", { type: "button", class: "footnote", "aria-label": label, on: { click: open } }, String(n));
+  }
+
+  #finish() {
+    this.finished = true;
+    const { transcript } = this;
+    const notes = transcript.citations.length;
+    const key = notes === 0 ? "none" : notes === 1 ? "one" : "many";
+    const said = t("answer.announce", {
+      status: t(`status.${transcript.status}`),
+      notes: t(`answer.notes.${key}`, { count: notes }),
+    });
+    announce(said);
+    if (["answered", "quoted", "abstained"].includes(transcript.status)) this.detail.after(this.#confidence());
+    this.after.append(this.#actions(), ...this.#sources());
+  }
+
+  #confidence() {
+    const percent = Math.round(this.transcript.confidence * 100);
+    const words = t("answer.confidence", { percent });
+    const meter = el("meter", { min: 0, max: 100, value: percent, "aria-hidden": "true" });
+    return el("span", { class: "confidence" }, meter, words);
+  }
+
+  #actions() {
+    const { transcript } = this;
+    const actions = el("div", { class: "actions" });
+    if (transcript.text.length > 0) {
+      const copy = async () => {
+        const button = actions.querySelector(".copy");
+        try {
+          await navigator.clipboard.writeText(transcript.plain(location.origin));
+          button.textContent = t("answer.copied");
+        } catch {
+          button.textContent = t("answer.not_copied");
+        }
+        announce(button.textContent);
+        setTimeout(() => (button.textContent = t("answer.copy")), 2000);
+      };
+      actions.append(el("button", { type: "button", class: "plain copy", on: { click: copy } }, t("answer.copy")));
+    }
+    if (transcript.answer) actions.append(...whyButton(transcript, this.openSource));
+    return actions;
+  }
+
+  #sources() {
+    const { transcript } = this;
+    const cited = transcript.cited;
+    const used = cited.map((n) => transcript.source(n)).filter(Boolean);
+    const others = transcript.sources.filter((source) => !cited.includes(source.n));
+    const parts = [];
+    if (used.length) parts.push(this.#list(t("answer.sources.cited"), used, true));
+    if (others.length) {
+      const nearest = transcript.status === "abstained";
+      parts.push(this.#list(t(nearest ? "answer.sources.nearest" : "answer.sources.other"), others, nearest));
+    }
+    return parts;
+  }
+
+  #list(title, sources, open) {
+    const items = sources.map((source) => {
+      const spans = this.transcript.citations
+        .flatMap((citation) => citation.sources)
+        .filter((span) => span.n === source.n);
+      const show = (event) => this.openSource(source, spans, event.currentTarget);
+      const place = [source.heading, source.page ? t("source.page", { page: source.page }) : ""].filter(Boolean);
+      return el(
+        "li",
+        {},
+        el(
+          "button",
+          { type: "button", class: "source-link", on: { click: show } },
+          el("span", { class: "number" }, String(source.n)),
+          el("span", { class: "source-title" }, source.title),
+          el("span", { class: "source-place" }, place.join(" · ")),
+        ),
+      );
+    });
+    return el("details", { class: "sources", open }, el("summary", {}, `${title} (${sources.length})`), el("ul", {}, ...items));
+  }
+}
