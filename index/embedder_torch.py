@@ -32,7 +32,9 @@ class SentenceTransformerEmbedder:
         self._tokens = Tokens(model.folder, model.max_tokens)
         self._prompts = (model.query_prompt, model.document_prompt)
         self.max_tokens = self._tokens.content_limit - self._tokens.count(model.document_prompt) + 2
-        self.stamp = EmbedderStamp(model.name, model.revision, "fp32", model.pooling, model.max_tokens, model.dimension)
+        # Asked of the library, since a layer after pooling may change it.
+        dimension = int(self._model.get_embedding_dimension())
+        self.stamp = EmbedderStamp(model.name, model.revision, "fp32", model.pooling, model.max_tokens, dimension)
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
