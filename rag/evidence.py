@@ -68,7 +68,13 @@ class FeatureScorer:
         self._weights = weights
 
     def rank(self, question: str, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
-        table = unit_features(self._embedder, question, passages)
+        return self.ordered(self._weights, passages, unit_features(self._embedder, question, passages))
+
+    @staticmethod
+    def ordered(
+        weights: Logistic, passages: Sequence[Passage], table: Sequence[tuple[Unit, Mapping[str, float]]]
+    ) -> tuple[Evidence, ...]:
+        """Units with their features as evidence, best first."""
         ranked = [
             Evidence(
                 unit.passage + 1,
@@ -78,7 +84,7 @@ class FeatureScorer:
                 unit.end,
                 unit.text,
                 passages[unit.passage].heading,
-                self._weights.probability(features),
+                weights.probability(features),
                 features,
             )
             for unit, features in table
@@ -175,7 +181,6 @@ def _word_features(question: str, wanted: Mapping[str, float], unit: Unit, passa
         "item": 1.0 if unit.kind in {"item", "row"} else 0.0,
         "code": 1.0 if unit.kind == "code" else 0.0,
         "rank": 1.0 / (1.0 + unit.passage),
-        "dense": float(passage.stages.get("dense", 0.0)),
     }
 
 
@@ -188,9 +193,9 @@ def _promise(features: Mapping[str, float]) -> float:
 def _cosines(
     embedder: Embedder, question: str, units: Sequence[Unit], passages: Sequence[Passage]
 ) -> NDArray[np.float32]:
-    """(n,) float32: the larger of the cosines with and without the heading's last part."""
+    """(n,) float32: the larger of the cosines with and without what introduces the unit."""
     texts = [unit.text for unit in units]
-    led = [_with_heading(passages[unit.passage].heading, unit.text) for unit in units]
+    led = [_with_heading(unit.lead or passages[unit.passage].heading, unit.text) for unit in units]
     fitted = [fit_to_embedder(embedder, text) for text in texts + [text for text in led if text]]
     rows = embedder.embed(fitted)
     alike = rows @ embedder.embed_query(question)

@@ -11,8 +11,8 @@ from rag.words import word_count
 
 UnitKind = Literal["sentence", "item", "row", "code", "steps", "heading"]
 
-_ITEM = re.compile(r"^[ \t]*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|Step \d+[.:])[ \t]+(?=\S)")
-_NUMBERED = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|Step \d+[.:])[ \t]+")
+_ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|Step \d+[.:])[ \t]+(?=\S)")
+_NUMBERED = re.compile(r"[ \t]*(?:\(?\d{1,3}[.)]|Step \d+[.:])[ \t]+")
 _ROW = re.compile(r"\S[ \t]*(?:\||\t)[ \t]*\S")
 _RULE = re.compile(r"^[\s|:+=*_-]+$")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)")
@@ -24,7 +24,7 @@ MOST_STEP_CHARACTERS = 1_200
 class Unit:
     """A piece of a passage. `text == document.text[start:end]`, an item without its marker.
 
-    `lead` is the line that introduces a list.
+    `lead` is the line that introduces it: a heading inside the passage, the sentence before a list, a table's first row.
     """
 
     passage: int  # position of the passage in the sequence it came from
@@ -68,10 +68,25 @@ def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
     units += _steps(text, units)
     units.sort(key=lambda unit: (unit.start, -unit.end))
     return [
-        Unit(passage, unit.kind, unit.start + offset, unit.end + offset, unit.text, unit.lead)
-        for unit in units
+        Unit(passage, unit.kind, unit.start + offset, unit.end + offset, unit.text, lead)
+        for unit, lead in zip(units, _leads(units), strict=True)
         if any(letter.isalnum() for letter in unit.text)
     ]
+
+
+def _leads(units: Sequence[Unit]) -> list[str]:
+    """What introduces each unit, nearest first: its own lead-in, the header row of its table, the heading above."""
+    leads: list[str] = []
+    heading = introduction = header = ""
+    for unit in units:
+        if unit.kind == "heading":
+            heading, introduction = unit.text.lstrip("# "), ""
+        elif unit.kind == "sentence":
+            introduction = unit.text if unit.text.endswith(":") else ""
+        header = (header or unit.text) if unit.kind == "row" else ""
+        nearest = header if unit.kind == "row" else introduction if unit.kind == "item" else ""
+        leads.append(" ".join(part for part in (heading, nearest) if part and part != unit.text))
+    return leads
 
 
 def _lines(text: str) -> list[_Line]:
@@ -82,10 +97,10 @@ def _lines(text: str) -> list[_Line]:
         body = raw.strip()
         start = place + len(raw) - len(raw.lstrip())
         fence = bool(_FENCE.match(raw))
-        if not body or _RULE.match(body):
-            kind: Literal["blank", "item", "row", "code", "prose"] = "blank"
-        elif fenced or fence:
-            kind = "code"
+        if fenced or fence:
+            kind: Literal["blank", "item", "row", "code", "prose"] = "code"
+        elif not body or _RULE.match(body):
+            kind = "blank"
         elif _ITEM.match(raw):
             kind = "item"
         elif _ROW.search(body):
@@ -163,7 +178,7 @@ def _steps(text: str, units: Sequence[Unit]) -> list[Unit]:
         numbered = all(_NUMBERED.match(text, _line_start(text, unit.start)) for unit in items)
         start, end = lead.start if lead else _line_start(text, units[place].start), units[last].end
         if (lead or (numbered and last > place)) and end - start <= MOST_STEP_CHARACTERS:
-            merged.append(Unit(0, "steps", start, end, text[start:end], lead.text if lead else ""))
+            merged.append(Unit(0, "steps", start, end, text[start:end]))
         place = last + 1
     return merged
 

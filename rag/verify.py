@@ -19,6 +19,7 @@ from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
 
+_COURTESIES = frozenset({"yes", "sure", "ok", "okay", "hello", "hi", "thank", "sorry", "certain", "cours", "absolut"})
 MOST_PREMISES = 24  # sentences of evidence that one claim is compared with
 
 
@@ -46,7 +47,7 @@ class FeatureVerifier:
         self._weights = weights
 
     def support(self, sentence: str, evidence: Sequence[str], question: str = "") -> Support:
-        if not content_stems(sentence) and not numbers(sentence):
+        if not set(content_stems(sentence)) - _COURTESIES and not numbers(sentence):
             return Support(None)
         premises = premises_of(evidence, sentence)
         if not premises:

@@ -1,0 +1,97 @@
+from index.passage import Passage
+from rag.calibration import Logistic, packaged
+from rag.evidence import Evidence, FeatureJudge, FeatureScorer, covered, fit_to_embedder, unit_features, weighted_stems
+from rag.questions import answer_kind, could_answer
+from tests.fakes import HashEmbedder
+
+EMBEDDER = HashEmbedder(64)
+
+
+def passage(text: str, document: str = "d_1", start: int = 0, heading: str = "") -> Passage:
+    return Passage(
+        1, document, "c_1", 1, "a.md", "A", heading, None, start, start + len(text), text, 0.5, {"dense": 0.6}
+    )
+
+
+RESET = passage(
+    "Sign-in\n\nThe reset link is valid for 30 minutes and works only once. Choose a long password. "
+    "Passwords are never stored in plain text.",
+    start=40,
+)
+BILLING = passage("Invoices are sent on the first day of each month. Pay them within 14 days.", "d_2")
+
+
+def test_the_answering_sentence_ranks_first_with_its_exact_span():
+    scorer = FeatureScorer(EMBEDDER, packaged("evidence"))
+    ranked = scorer.rank("How long is the reset link valid?", [BILLING, RESET])
+    best = ranked[0]
+    assert best.text == "The reset link is valid for 30 minutes and works only once."
+    assert (best.n, best.document) == (2, "d_1")
+    assert RESET.text[best.start - 40 : best.end - 40] == best.text
+    assert [item.score for item in ranked] == sorted((item.score for item in ranked), reverse=True)
+
+
+def test_headings_are_no_evidence():
+    texts = [unit.text for unit, _ in unit_features(EMBEDDER, "sign-in", [RESET])]
+    assert "Sign-in" not in texts
+
+
+def test_no_passages_no_evidence_and_no_confidence():
+    assert FeatureScorer(EMBEDDER, packaged("evidence")).rank("why?", []) == ()
+    assert FeatureJudge(packaged("decision")).judge("why?", [], ()).score == 0.0
+
+
+def test_the_judge_doubts_what_is_found_nowhere():
+    scorer, judge = FeatureScorer(EMBEDDER, packaged("evidence")), FeatureJudge(packaged("decision"))
+
+    def score(question: str) -> float:
+        passages = [RESET, BILLING]
+        return judge.judge(question, passages, scorer.rank(question, passages)).score
+
+    assert score("How long is the reset link valid?") > score("Where can I watch lions in the zoo?")
+
+
+def test_another_scorer_needs_one_method_only():
+    class First:
+        def rank(self, question, passages):
+            text = passages[0].text
+            return (Evidence(1, passages[0].document, "sentence", 0, len(text), text, "", 1.0),)
+
+    assert First().rank("why?", [BILLING])[0].text == BILLING.text
+
+
+def test_a_long_text_is_cut_for_scoring_only():
+    long = "word " * 500
+    assert EMBEDDER.count(fit_to_embedder(EMBEDDER, long)) <= EMBEDDER.max_tokens - 2
+
+
+def test_coverage_weighs_rare_words_more():
+    wanted = weighted_stems("queue ttl", {"queu": 0.2, "ttl": 1.8, "": 2.0})
+    assert covered(wanted, {"ttl"}) == 0.9
+    assert covered({}, {"ttl"}) == 0.0
+
+
+def test_logistic_is_what_it_says():
+    assert Logistic(0.0, {"a": 2.0}).probability({"a": 0.0}) == 0.5
+    assert Logistic(-1.0, {"a": 2.0}).logit({"a": 1.0, "unused": 5.0}) == 1.0
+
+
+def test_kinds_of_question():
+    kinds = {
+        "How many nodes does a cluster need?": "number",
+        "when was the policy changed": "time",
+        "Who owns the account?": "person",
+        "How do I reset my password?": "steps",
+        "Why is the light red?": "reason",
+        "What is a quorum queue?": "definition",
+        "Can I export logs?": "yes_no",
+        "Tell me about billing": "other",
+    }
+    assert {question: answer_kind(question) for question in kinds} == kinds
+
+
+def test_could_answer():
+    assert could_answer("number", "How many nodes?", "It needs three nodes.")
+    assert not could_answer("number", "How many nodes?", "It needs nodes.")
+    assert could_answer("person", "who owns it", "Ask Ada about it.")
+    assert could_answer("other", "x", "y") is None

@@ -1,0 +1,74 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.passage import Passage
+from rag.units import split_passage, units_of
+
+GUIDE = """Reset a password
+
+To reset your password:
+
+1. Open the sign-in page.
+2. Choose Forgot your password?
+   Then wait.
+3. Enter your email.
+
+The link is valid for 30 minutes. If it has expired, ask for a new one.
+
+Plan | Price
+Basic | 5 EUR
+Pro | 10 EUR
+"""
+
+
+def passage(text: str, start: int = 0, document: str = "d_1") -> Passage:
+    return Passage(1, document, "c_1", 1, "a.md", "A", "", None, start, start + len(text), text, 0.5)
+
+
+def test_every_unit_is_an_exact_span():
+    for unit in split_passage(GUIDE, 100):
+        assert unit.text == GUIDE[unit.start - 100 : unit.end - 100]
+
+
+def test_a_lead_in_comes_with_its_steps_and_the_steps_alone():
+    units = split_passage(GUIDE)
+    steps = next(unit for unit in units if unit.kind == "steps")
+    assert steps.text.startswith("To reset your password:")
+    assert steps.text.endswith("3. Enter your email.")
+    items = [unit.text for unit in units if unit.kind == "item"]
+    assert items == ["Open the sign-in page.", "Choose Forgot your password?\n   Then wait.", "Enter your email."]
+
+
+def test_units_know_what_introduces_them():
+    leads = {unit.text: unit.lead for unit in split_passage(GUIDE)}
+    assert leads["Enter your email."] == "Reset a password To reset your password:"
+    assert leads["Pro | 10 EUR"] == "Reset a password Plan | Price"
+    assert leads["The link is valid for 30 minutes."] == "Reset a password"
+
+
+def test_a_numbered_list_needs_no_lead_in_but_bullets_do():
+    assert [u.kind for u in split_passage("1. Open.\n2. Close.")] == ["steps", "item", "item"]
+    assert [u.kind for u in split_passage("- red\n- blue")] == ["item", "item"]
+
+
+def test_code_stays_in_one_piece():
+    kinds = [(u.kind, u.text) for u in split_passage("Run this now, please.\n\n```\na\n\nb\n```\n")]
+    assert kinds == [("sentence", "Run this now, please."), ("code", "```\na\n\nb\n```")]
+
+
+def test_a_span_that_two_passages_share_comes_once():
+    units = units_of([passage("One is here. Two is here.", 10), passage("Two is here. Three is here.", 23)])
+    assert [(unit.passage, unit.text) for unit in units] == [
+        (0, "One is here."),
+        (0, "Two is here."),
+        (1, "Three is here."),
+    ]
+
+
+@given(st.text(alphabet="ab.1-|:#`\n \t(A", max_size=80), st.integers(0, 50))
+def test_units_of_any_text_are_exact_spans_in_order(text, offset):
+    units = split_passage(text, offset)
+    assert [unit.start for unit in units] == sorted(unit.start for unit in units)
+    for unit in units:
+        assert unit.text
+        assert unit.text == text[unit.start - offset : unit.end - offset]
