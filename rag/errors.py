@@ -11,6 +11,10 @@ AnswerError
 ├── EgressDenied                the collection's rule keeps its text on this site
 ├── GenerationFailed            the model failed in the middle; text so far is kept
 └── NotLoopback                 serving beyond this machine needs accounts
+ServiceError
+├── AddressInUse                the port cannot be bound
+├── DataFolderUnusable          it cannot be made or written
+└── DataFolderInUse             another server works on it
 SettingsError                   a setting is unknown or malformed
 """
 
@@ -63,6 +67,22 @@ class GenerationFailed(AnswerError):
 
 class NotLoopback(AnswerError):
     """Binding to an address other than loopback needs accounts."""
+
+
+class ServiceError(FootnoteError):
+    """The service cannot be started here."""
+
+
+class AddressInUse(ServiceError):
+    """The address and port cannot be bound."""
+
+
+class DataFolderUnusable(ServiceError):
+    """The data folder cannot be created or written."""
+
+
+class DataFolderInUse(ServiceError):
+    """Another server holds the data folder: one process owns its views and its local model."""
 
 
 class SettingsError(FootnoteError):

@@ -36,6 +36,11 @@ class Settings:
         ("127.0.0.1", "localhost", "[::1]"), "Host headers that are answered (protects against DNS rebinding)."
     )
 
+    server_answers: int = _setting(256, "Answers that may be in progress at once; more get 503 with Retry-After.")
+    server_linger_seconds: float = _setting(
+        0.0, "How long an answer goes on after its client has left, so that it can come back. 0: it stops at once."
+    )
+
     database_url: str = _setting("", "SQLAlchemy URL of the truth. Empty: SQLite in the data folder.")
     jobs_url: str = _setting("", "SQLAlchemy URL of the job queue. Empty: SQLite in the data folder.")
 

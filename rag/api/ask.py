@@ -1,0 +1,143 @@
+"""`POST /api/v1/ask`: a question in, a stream of events or one object out. Knows nothing of how an answer is made."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from litestar import Request, Response, post
+from litestar.exceptions import ClientException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter, JSONBody
+from msgspec import Meta, Struct
+
+from index.filters import parse_filters
+from rag.answer import Ask
+from rag.api import sse
+from rag.api.choosing import Question, chosen_collections
+from rag.api.parts import AppPart, RunningPart
+from rag.api.running import RunningAnswer, RunningAnswers
+from rag.api.wire import Transcript
+from rag.app import App
+
+T = TypeVar("T")
+
+BEGIN_SECONDS: Final = 5.0  # an answer that fails before its first event within this time is an HTTP error, no stream
+
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Last-Event-ID", max_length=200, description="The last event seen: the stream goes on after it."
+    ),
+]
+
+
+class AskRequest(Struct, forbid_unknown_fields=True):
+    """A question and where to look. Without `stream` the Accept header decides."""
+
+    question: Question
+    collection: str | None = None
+    collections: list[str] | None = None
+    conversation: str | None = None
+    model: str | None = None
+    mode: Literal["auto", "quote", "search"] = "auto"
+    filters: dict[str, Any] | None = None
+    k: Annotated[int, Meta(ge=1, le=50)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    stream: bool | None = None
+
+
+@post(
+    "/ask",
+    status_code=200,
+    tags=["answers"],
+    responses={
+        200: ResponseSpec(
+            dict[str, Any],
+            description="The answer as one object, or with `Accept: text/event-stream` as events",
+            generate_examples=False,
+        )
+    },
+)
+async def ask(
+    app: AppPart,
+    running: RunningPart,
+    request: Request[Any, Any, Any],
+    data: JSONBody[AskRequest],
+    last_event_id: LastEventId = None,
+) -> Response[Any]:
+    """Ask a question about one or more collections. The answer comes with footnotes and a verdict per sentence.
+
+    With `Accept: text/event-stream` it streams the events queued, started, sources, delta, citation, verdict, replace,
+    usage and done (or error). Closing the connection stops it.
+    """
+    if last_event_id is not None:
+        return resumed(running, last_event_id)
+    question = await asyncio.to_thread(_question, app, data)
+    answer = running.start(app.answerer.answer(question), request.scope["path"])
+    streams = data.stream if data.stream is not None else sse.MEDIA_TYPE in request.headers.get("accept", "")
+    if streams:
+        return await streamed(running, answer)
+    return Response(await whole(running, answer, request), status_code=200)
+
+
+async def streamed(running: RunningAnswers, answer: RunningAnswer) -> Response[Any]:
+    """The events of an answer just begun. One that fails before its first event raises instead."""
+    try:
+        await answer.begun(BEGIN_SECONDS)
+    except BaseException:
+        running.leave(answer)
+        raise
+    return sse.EventStream(answer.frames(), on_close=lambda: running.leave(answer))
+
+
+def resumed(running: RunningAnswers, last_event_id: str, id: str | None = None) -> Response[Any]:
+    """The events after the last one that a client saw."""
+    answer, seen = running.resume(last_event_id, id)
+    return sse.EventStream(answer.frames(seen), on_close=lambda: running.leave(answer))
+
+
+async def whole(running: RunningAnswers, answer: RunningAnswer, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The answer as one object once it has ended. A client that leaves meanwhile stops it."""
+    await finished_or_left(running, answer, request)
+    return Transcript(answer.events).json()
+
+
+async def finished_or_left(running: RunningAnswers, answer: RunningAnswer, request: Request[Any, Any, Any]) -> None:
+    """Wait for the end of an answer; raises what it failed with. A client that leaves meanwhile stops it."""
+    try:
+        await while_connected(request, answer.finished())
+    finally:
+        running.leave(answer)
+
+
+async def while_connected(request: Request[Any, Any, Any], work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the client leaves: litestar does not do that by itself."""
+    task = asyncio.create_task(work)
+    left = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((left, task), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientException("the client left before its answer was ready")  # nobody is there to read it
+        return task.result()
+    finally:
+        left.cancel()
+        task.cancel()
+        await asyncio.gather(left, task, return_exceptions=True)
+
+
+async def _disconnected(request: Request[Any, Any, Any]) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _question(app: App, data: AskRequest) -> Ask:
+    return Ask(
+        question=data.question,
+        collections=chosen_collections(app.catalog, data.collection, data.collections),
+        conversation=data.conversation,
+        model=data.model,
+        mode=data.mode,
+        filters=parse_filters(data.filters) if data.filters else None,
+        k=data.k,
+        max_tokens=data.max_tokens,
+    )

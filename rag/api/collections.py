@@ -1,0 +1,108 @@
+"""Collections: list, create, show, change, delete. Knows no documents."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from litestar import Controller, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from index.catalog import Catalog
+from index.errors import NoSuchCollection
+from index.rows import CollectionInfo
+from rag.api.listing import Cursor, Limit, Listing, slice_page
+from rag.api.parts import AppPart
+
+Egress = Literal["deny", "redact", "allow"]
+Name = Annotated[str, Meta(min_length=1, max_length=64, description="a-z, 0-9, '.', '_' and '-'.")]
+Description = Annotated[str, Meta(max_length=2000)]
+
+
+class CollectionView(Struct):
+    """A collection; `documents` and `chunks` are counts."""
+
+    id: str
+    name: str
+    description: str
+    egress: Egress
+    documents: int
+    chunks: int
+    created_at: datetime
+
+
+class NewCollection(Struct, forbid_unknown_fields=True):
+    """What a new collection is called and whether its text may leave the site."""
+
+    name: Name
+    description: Description = ""
+    egress: Egress = "deny"
+
+
+class CollectionChange(Struct, forbid_unknown_fields=True):
+    """The fields to change; absent ones stay."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    egress: Egress | UnsetType = UNSET
+
+
+class CollectionController(Controller):
+    """`/api/v1/collections`."""
+
+    path = "/collections"
+    tags = ("collections",)
+
+    @get(sync_to_thread=True)
+    def list_collections(self, app: AppPart, limit: Limit = 100, cursor: Cursor = None) -> Listing[CollectionView]:
+        """List collections by name."""
+        items, following = slice_page(app.catalog.collections(), limit, cursor)
+        return Listing([view(info) for info in items], following)
+
+    @post(sync_to_thread=True)
+    def create_collection(self, app: AppPart, data: JSONBody[NewCollection]) -> CollectionView:
+        """Create an empty collection."""
+        return view(app.catalog.create_collection(data.name, data.description, data.egress))
+
+    @get("/{collection:str}", sync_to_thread=True)
+    def show_collection(self, app: AppPart, collection: FromPath[str]) -> CollectionView:
+        """Show one collection by id or name."""
+        return view(app.catalog.collection(collection))
+
+    @patch("/{collection:str}", sync_to_thread=True)
+    def change_collection(
+        self, app: AppPart, collection: FromPath[str], data: JSONBody[CollectionChange]
+    ) -> CollectionView:
+        """Change a collection's name, description or egress rule."""
+        info = app.catalog.collection(collection)
+        return view(_change(app.catalog, info, data))
+
+    @delete("/{collection:str}", sync_to_thread=True)
+    def delete_collection(self, app: AppPart, collection: FromPath[str]) -> None:
+        """Delete a collection with all its documents. Deleting what is gone is no error."""
+        try:
+            info = app.catalog.collection(collection)
+        except NoSuchCollection:
+            return
+        app.catalog.delete_collection(info.id)
+
+
+def _change(catalog: Catalog, info: CollectionInfo, data: CollectionChange) -> CollectionInfo:
+    return catalog.update_collection(
+        info.id,
+        name=None if data.name is UNSET else data.name,
+        description=None if data.description is UNSET else data.description,
+        egress=None if data.egress is UNSET else data.egress,
+    )
+
+
+def view(info: CollectionInfo) -> CollectionView:
+    """A collection as clients see it."""
+    return CollectionView(
+        id=info.id,
+        name=info.name,
+        description=info.description,
+        egress=info.egress,
+        documents=info.documents,
+        chunks=info.chunks,
+        created_at=info.created_at,
+    )

@@ -1,0 +1,50 @@
+"""`GET /api/v1/settings` and `/models`: what is configured, without secrets."""
+
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from litestar import get
+from msgspec import Struct
+
+from rag.api.parts import AppPart
+from rag.settings import is_secret, setting_name, settings_table
+
+
+class SettingView(Struct):
+    """One setting. A secret shows only whether it is set; `origin` says where the value came from."""
+
+    name: str
+    environment: str
+    type: str
+    value: Any
+    default: str
+    origin: str
+    secret: bool
+    help: str
+
+
+@get("/settings", sync_to_thread=False, tags=["service"])
+def list_settings(app: AppPart) -> list[SettingView]:
+    """Every setting with its value and where it came from."""
+    shown = []
+    for name, environment, kind, default, meaning in settings_table():
+        attribute = next(f for f in app.settings.__dataclass_fields__ if setting_name(f) == name)
+        value = getattr(app.settings, attribute)
+        secret = is_secret(attribute)
+        if secret:
+            value = "(set)" if value else "(empty)"
+        elif not isinstance(value, str | int | float | bool):
+            value = list(value) if isinstance(value, tuple) else str(value)
+        origin = app.origin.get(attribute, "default")
+        shown.append(SettingView(name, environment, kind, value, default, origin, secret, meaning))
+    return shown
+
+
+@get("/models", sync_to_thread=True, tags=["service"])
+def list_models(app: AppPart) -> list[dict[str, Any]]:
+    """The language models that may answer, and which one does when a question names none."""
+    return [_plain(model) for model in app.models.describe()]
+
+
+def _plain(model: Any) -> dict[str, Any]:
+    return asdict(model) if is_dataclass(model) and not isinstance(model, type) else dict(model)

@@ -1,0 +1,152 @@
+"""Jobs and batches: list, show, follow, retry, cancel. Knows no queue library."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from litestar import Controller, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Struct
+
+from ingest.job import ENDED, BatchInfo, JobInfo, JobState
+from rag.api import sse
+from rag.api.listing import Cursor, Limit, Listing
+from rag.api.parts import AppPart
+
+_POLL_SECONDS: Final = 0.25
+
+
+class JobView(Struct):
+    """One upload on its way to being searchable. `reason` names why it failed, `error` says it in a line."""
+
+    id: str
+    collection: str
+    batch: str | None
+    name: str
+    state: JobState
+    size: int
+    pages_done: int
+    pages_total: int
+    chunks_done: int
+    chunks_total: int
+    attempts: int
+    reason: str | None
+    error: str | None
+    document: str | None
+    outcome: str | None
+    report: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class BatchView(Struct):
+    """Uploads watched together: how many jobs are in each state."""
+
+    id: str
+    collection: str
+    counts: Mapping[str, int]
+    total: int
+    ended: bool
+    created_at: datetime
+
+
+class NewBatch(Struct, forbid_unknown_fields=True):
+    """The collection, by id or name, that the batch's uploads go to."""
+
+    collection: str
+
+
+class JobController(Controller):
+    """`/api/v1/jobs`."""
+
+    path = "/jobs"
+    tags = ("jobs",)
+
+    @get(sync_to_thread=True)
+    def list_jobs(
+        self,
+        app: AppPart,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+        collection: FromQuery[str | None] = None,
+        batch: FromQuery[str | None] = None,
+        job_state: Annotated[JobState | None, QueryParameter(name="state")] = None,
+    ) -> Listing[JobView]:
+        """List jobs, newest first."""
+        chosen = app.catalog.collection(collection).id if collection else None
+        page = app.jobs.jobs(collection=chosen, batch=batch, state=job_state, limit=limit, cursor=cursor)
+        return Listing([job_view(job) for job in page.items], page.next_cursor)
+
+    @get("/{job:str}", sync_to_thread=True)
+    def show_job(self, app: AppPart, job: FromPath[str]) -> JobView:
+        """Show one job."""
+        return job_view(app.jobs.job(job))
+
+    @get(
+        "/{job:str}/events",
+        responses={200: ResponseSpec(str, description="Events `progress`, then `done`", media_type=sse.MEDIA_TYPE)},
+    )
+    async def events(self, app: AppPart, job: FromPath[str]) -> Response[bytes]:
+        """Follow a job as server-sent events: `progress` at each change, `done` at its end; data is the job."""
+        first = await asyncio.to_thread(app.jobs.job, job)
+        return sse.EventStream(_follow(app, first))
+
+    @post("/{job:str}/retry", status_code=200, sync_to_thread=True)
+    def retry(self, app: AppPart, job: FromPath[str]) -> JobView:
+        """Try a failed or cancelled job again."""
+        return job_view(app.jobs.retry(job))
+
+    @post("/{job:str}/cancel", status_code=200, sync_to_thread=True)
+    def cancel(self, app: AppPart, job: FromPath[str]) -> JobView:
+        """Cancel a job that has not ended."""
+        return job_view(app.jobs.cancel(job))
+
+
+class BatchController(Controller):
+    """`/api/v1/batches`."""
+
+    path = "/batches"
+    tags = ("jobs",)
+
+    @post(sync_to_thread=True)
+    def create_batch(self, app: AppPart, data: JSONBody[NewBatch]) -> BatchView:
+        """Open a batch; uploads join it with `?batch=`."""
+        batch = app.jobs.create_batch(app.catalog.collection(data.collection).id)
+        return _batch_view(app.jobs.batch(batch))
+
+    @get("/{batch:str}", sync_to_thread=True)
+    def show_batch(self, app: AppPart, batch: FromPath[str]) -> BatchView:
+        """How many of the batch's jobs are in each state."""
+        return _batch_view(app.jobs.batch(batch))
+
+
+async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
+    """Frames of one job until it ends. A job that vanishes with its collection ends the stream."""
+    silence = 0.0
+    seen: JobInfo | None = None
+    while True:
+        if job != seen:
+            ended = job.state in ENDED
+            yield sse.frame("done" if ended else "progress", job_view(job))
+            if ended:
+                return
+            seen, silence = job, 0.0
+        elif silence >= sse.KEEP_ALIVE_SECONDS:
+            yield sse.KEEP_ALIVE
+            silence = 0.0
+        await asyncio.sleep(_POLL_SECONDS)
+        silence += _POLL_SECONDS
+        job = await asyncio.to_thread(app.jobs.job, job.id)
+
+
+def job_view(job: JobInfo) -> JobView:
+    """A job as clients see it."""
+    return JobView(**{name: getattr(job, name) for name in JobView.__struct_fields__})
+
+
+def _batch_view(batch: BatchInfo) -> BatchView:
+    return BatchView(batch.id, batch.collection, batch.counts, batch.total, batch.ended, batch.created_at)

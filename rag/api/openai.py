@@ -1,0 +1,331 @@
+"""`/v1`: the OpenAI protocol over collections, so that existing clients work and keep their citations.
+
+A collection is a model. Earlier messages are the conversation that a follow-up question is understood by; system
+messages are not used there, because the grounded prompt is ours. Knows nothing of how an answer is made.
+"""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
+
+from rag.answer import Ask
+from rag.api import sse
+from rag.api.ask import BEGIN_SECONDS, finished_or_left, while_connected
+from rag.api.footnotes import FootnotedText
+from rag.api.openai_schemas import ChatRequest, EmbeddingsRequest, annotations_json, usage_json
+from rag.api.parts import AppPart, RunningPart
+from rag.api.problems import problem_for
+from rag.api.running import RunningAnswer
+from rag.api.wire import Transcript
+from rag.app import App
+from rag.errors import BadRequest, EgressDenied, NoSuchModel
+from rag.events import AnswerEvent
+from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, TextDelta, Usage
+
+_PREFIX: Final = "footnote/"
+_DONE: Final = b"data: [DONE]\n\n"
+_FINISH: Final = {"stop": "stop", "length": "length", "cancelled": "stop"}
+
+
+class OpenAIController(Controller):
+    """`/v1`."""
+
+    path = "/v1"
+    tags = ("openai",)
+
+    @post(
+        "/chat/completions",
+        status_code=200,
+        request_max_body_size=8 * 1024 * 1024,
+        responses={200: ResponseSpec(dict[str, Any], description="A completion, or chunks", generate_examples=False)},
+    )
+    async def chat(
+        self, app: AppPart, running: RunningPart, request: Request[Any, Any, Any], data: JSONBody[ChatRequest]
+    ) -> Response[Any]:
+        """Answer the last message from a collection (`footnote/<collection>`), or plainly with a local model."""
+        if data.model.startswith(_PREFIX):
+            ask = await asyncio.to_thread(_question, app, data)
+            answer = running.start(app.answerer.answer(ask), request.scope["path"])
+            if not data.stream:
+                await finished_or_left(running, answer, request)
+                return Response(_completion(data.model, answer.events), status_code=200)
+            try:
+                await answer.begun(BEGIN_SECONDS)
+            except BaseException:
+                running.leave(answer)
+                raise
+            return sse.EventStream(_chunks(data, answer), on_close=lambda: running.leave(answer))
+        return await _plain(app, data, request)
+
+    @get("/models", sync_to_thread=True)
+    def list_models(self, app: AppPart) -> dict[str, Any]:
+        """Every collection as a model, then the local models."""
+        return {"object": "list", "data": _models(app)}
+
+    @get("/models/{model:path}", sync_to_thread=True)
+    def show_model(self, app: AppPart, model: FromPath[str]) -> dict[str, Any]:
+        """One model by name."""
+        name = str(model).lstrip("/")
+        found = next((item for item in _models(app) if item["id"] == name), None)
+        if found is None:
+            raise NoSuchModel(f"there is no model {name!r}; /v1/models lists those there are")
+        return found
+
+    @post("/embeddings", status_code=200, request_max_body_size=8 * 1024 * 1024, sync_to_thread=True)
+    def embed(self, app: AppPart, data: JSONBody[EmbeddingsRequest]) -> dict[str, Any]:
+        """Embed texts with the model of the index. A text longer than it reads is refused, never cut."""
+        return _embeddings(app, data)
+
+
+def openai_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """The exception handler of `/v1`."""
+    problem = problem_for(error, request.scope["path"])
+    body = _error_json(error, request.scope["path"])
+    return Response(body, status_code=problem.status, media_type="application/json", headers=problem.headers())
+
+
+def _error_json(error: BaseException, path: str) -> dict[str, Any]:
+    problem = problem_for(error, path)
+    kind = "invalid_request_error" if problem.status < 500 else "server_error"
+    code = {"no-such-model": "model_not_found", "no-such-collection": "model_not_found"}.get(problem.slug, problem.slug)
+    return {"error": {"message": problem.detail, "type": kind, "param": None, "code": code}}
+
+
+def _question(app: App, data: ChatRequest) -> Ask:
+    name, _, model = data.model.removeprefix(_PREFIX).partition(":")
+    question = data.question()
+    earlier = tuple(message.text for message in data.messages[:-1] if message.role == "user" and message.text.strip())
+    return Ask(
+        question=question,
+        collections=(app.catalog.collection(name).id,),
+        model=model or None,
+        max_tokens=data.most_tokens,
+        earlier=earlier,
+    )
+
+
+def _completion(model: str, events: list[AnswerEvent]) -> dict[str, Any]:
+    """A `chat.completion` object of a finished answer."""
+    marked = FootnotedText()
+    for event in events:
+        marked.take(event)
+    told = Transcript(events)
+    message = {
+        "role": "assistant",
+        "content": marked.text,
+        "refusal": None,
+        "annotations": annotations_json(marked.footnotes),
+    }
+    return {
+        **_head("chat.completion", model, events),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": usage_json(told.usage),
+        "footnote": _told(told),
+    }
+
+
+async def _chunks(data: ChatRequest, answer: RunningAnswer) -> AsyncGenerator[bytes, None]:
+    """An answer in progress as `chat.completion.chunk` frames: role, text, annotations, usage, [DONE]."""
+    marked = FootnotedText()
+    head = _head("chat.completion.chunk", data.model, [])
+    yield _chunk(head, {"role": "assistant", "content": ""})
+    try:
+        async with aclosing(_with_silence(answer)) as events:
+            async for event in events:
+                if event is None:
+                    yield sse.KEEP_ALIVE
+                elif piece := marked.take(event):
+                    yield _chunk(head, {"content": piece})
+    except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
+        yield _data(_error_json(error, answer.path)) + _DONE
+        return
+    told = Transcript(answer.events)
+    yield _chunk(head, {"annotations": annotations_json(marked.footnotes)}, finish="stop", footnote=_told(told))
+    if data.stream_options is not None and data.stream_options.include_usage:
+        yield _data({**head, "choices": [], "usage": usage_json(told.usage)})
+    yield _DONE
+
+
+async def _with_silence(answer: RunningAnswer) -> AsyncGenerator[AnswerEvent | None, None]:
+    """The events, and None whenever nothing came for the time of a keep-alive."""
+    async with aclosing(answer.follow()) as events:
+        upcoming: asyncio.Future[AnswerEvent] | None = None
+        try:
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(events))
+                done, _ = await asyncio.wait((upcoming,), timeout=sse.KEEP_ALIVE_SECONDS)
+                if not done:
+                    yield None
+                    continue
+                finished, upcoming = upcoming, None
+                try:
+                    event = finished.result()
+                except StopAsyncIteration:
+                    return
+                yield event
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+                await asyncio.gather(upcoming, return_exceptions=True)
+
+
+async def _plain(app: App, data: ChatRequest, request: Request[Any, Any, Any]) -> Response[Any]:
+    """Generation without retrieval, by a local model."""
+    data.question()
+    generator = await asyncio.to_thread(app.models.get, data.model)
+    if not generator.local:
+        raise EgressDenied(
+            f"model {data.model!r} is remote, and without a collection no rule lets text leave this site; "
+            f"ask a collection that allows it: {_PREFIX}<collection>:{data.model}"
+        )
+    events = generator.stream(_generation(app, data))
+    first = await while_connected(request, _next(events))
+    if data.stream:
+        return sse.EventStream(_plain_chunks(data, _rejoined(first, events)))
+    whole = await while_connected(request, _plain_completion(data, _rejoined(first, events)))
+    return Response(whole, status_code=200)
+
+
+async def _next(events: AsyncIterator[GenerationEvent]) -> GenerationEvent:
+    return await anext(events)
+
+
+def _generation(app: App, data: ChatRequest) -> GenerationRequest:
+    return GenerationRequest(
+        messages=data.turns(),
+        max_tokens=data.most_tokens or app.settings.answer_max_tokens,
+        temperature=app.settings.answer_temperature if data.temperature is None else data.temperature,
+        top_p=1.0 if data.top_p is None else data.top_p,
+        stop=data.stops(),
+        seed=data.seed or 0,
+    )
+
+
+async def _rejoined(
+    first: GenerationEvent, rest: AsyncIterator[GenerationEvent]
+) -> AsyncGenerator[GenerationEvent, None]:
+    """The event that was waited for, then the others; closing this closes the generation."""
+    try:
+        yield first
+        async for event in rest:
+            yield event
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _plain_completion(data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]) -> dict[str, Any]:
+    text, finish, usage = "", "stop", Usage()
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case TextDelta():
+                    text += event.text
+                case Finished():
+                    finish, usage = _FINISH[event.reason], event.usage
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    return {
+        **_head("chat.completion", data.model, []),
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+        "usage": usage_json(usage),
+    }
+
+
+async def _plain_chunks(
+    data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]
+) -> AsyncGenerator[bytes, None]:
+    head = _head("chat.completion.chunk", data.model, [])
+    finish, usage = "stop", Usage()
+    yield _chunk(head, {"role": "assistant", "content": ""})
+    try:
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        yield _chunk(head, {"content": event.text})
+                    case Finished():
+                        finish, usage = _FINISH[event.reason], event.usage
+    except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
+        yield _data(_error_json(error, "/v1/chat/completions")) + _DONE
+        return
+    yield _chunk(head, {}, finish=finish)
+    if data.stream_options is not None and data.stream_options.include_usage:
+        yield _data({**head, "choices": [], "usage": usage_json(usage)})
+    yield _DONE
+
+
+def _told(told: Transcript) -> dict[str, Any]:
+    """What the protocol has no place for: which answer this is and how it ended."""
+    whole = told.json()
+    return {name: whole[name] for name in ("answer", "conversation", "status", "confidence", "trace", "model")}
+
+
+def _models(app: App) -> list[dict[str, Any]]:
+    collections = [
+        {
+            "id": _PREFIX + info.name,
+            "object": "model",
+            "created": int(info.created_at.timestamp()),
+            "owned_by": "footnote",
+        }
+        for info in app.catalog.collections()
+    ]
+    names = [{"id": name, "object": "model", "created": 0, "owned_by": "footnote"} for name in app.models.names()]
+    return [*collections, *names]
+
+
+def _embeddings(app: App, data: EmbeddingsRequest) -> dict[str, Any]:
+    stamp = app.embedder.stamp
+    if data.model != stamp.model:
+        raise NoSuchModel(f"model {data.model!r} does not embed here; the model of this index is {stamp.model!r}")
+    if data.dimensions not in (None, stamp.dimension):
+        raise BadRequest(f"dimensions is {data.dimensions}, but {stamp.model} has {stamp.dimension}")
+    texts = [data.input] if isinstance(data.input, str) else data.input
+    counts = [app.embedder.count(text) for text in texts]
+    most = app.embedder.max_tokens - 2
+    for number, count in enumerate(counts):
+        if count > most:
+            raise BadRequest(f"input {number} has {count} tokens, but {stamp.model} reads {most}; split it")
+    rows = app.embedder.embed(texts)
+    return {
+        "object": "list",
+        "model": stamp.model,
+        "data": [
+            {"object": "embedding", "index": number, "embedding": _row(row, data.encoding_format)}
+            for number, row in enumerate(rows)
+        ],
+        "usage": {"prompt_tokens": sum(counts), "total_tokens": sum(counts)},
+    }
+
+
+def _row(row: Any, encoding: str) -> str | list[float]:
+    if encoding == "base64":
+        return base64.b64encode(np.ascontiguousarray(row, dtype="<f4").tobytes()).decode()
+    numbers: list[float] = row.tolist()
+    return numbers
+
+
+def _head(kind: str, model: str, events: list[AnswerEvent]) -> dict[str, Any]:
+    told = Transcript(events).started
+    completion = f"chatcmpl-{told.answer if told else secrets.token_hex(12)}"
+    return {"id": completion, "object": kind, "created": int(time.time()), "model": model}
+
+
+def _chunk(head: Mapping[str, Any], delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish, "logprobs": None}
+    return _data({**head, "choices": [choice], **more})
+
+
+def _data(value: Any) -> bytes:
+    return b"data: " + msgspec.json.encode(value) + b"\n\n"

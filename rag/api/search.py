@@ -1,0 +1,82 @@
+"""`POST /api/v1/search`: passages with the scores of every stage, no generation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from litestar import post
+from litestar.params import JSONBody
+from msgspec import Meta, Struct
+
+from index.filters import parse_filters
+from index.passage import Passage
+from rag.api.choosing import Question, chosen_collections
+from rag.api.parts import AppPart
+
+
+class SearchRequest(Struct, forbid_unknown_fields=True):
+    """What to find and where. `exact` compares with every vector."""
+
+    question: Question
+    collection: str | None = None
+    collections: list[str] | None = None
+    k: Annotated[int, Meta(ge=1, le=1000)] = 10
+    mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    filters: dict[str, Any] | None = None
+    exact: bool = False
+
+
+class PassageView(Struct, omit_defaults=True):
+    """A passage: `text` is exactly the document's text at [start, end). Larger scores are more alike."""
+
+    document: str
+    collection: str
+    version: int
+    name: str
+    title: str
+    heading: str
+    start: int
+    end: int
+    text: str
+    score: float
+    stages: Mapping[str, float]
+    metadata: Mapping[str, Any]
+    page: int | None = None
+
+
+class DroppedView(Struct):
+    """A candidate that was found and not returned."""
+
+    chunk: int
+    reason: str
+
+
+class SearchView(Struct):
+    """Passages, best first. `applied_seq` is the moment of the corpus they were found in; `ms` is per stage."""
+
+    passages: list[PassageView]
+    dropped: list[DroppedView]
+    applied_seq: int
+    ms: Mapping[str, float]
+
+
+@post("/search", status_code=200, sync_to_thread=True, tags=["search"])
+def search(app: AppPart, data: JSONBody[SearchRequest]) -> SearchView:
+    """Find the passages nearest to a question in one or more collections."""
+    result = app.searcher.search(
+        data.question,
+        collections=chosen_collections(app.catalog, data.collection, data.collections),
+        k=data.k,
+        filters=parse_filters(data.filters) if data.filters else None,
+        mode=data.mode,
+        exact=data.exact,
+    )
+    return SearchView(
+        passages=[_passage_view(passage) for passage in result.passages],
+        dropped=[DroppedView(dropped.chunk, dropped.reason) for dropped in result.dropped],
+        applied_seq=result.applied_seq,
+        ms=result.ms,
+    )
+
+
+def _passage_view(passage: Passage) -> PassageView:
+    return PassageView(**{name: getattr(passage, name) for name in PassageView.__struct_fields__})

@@ -1,0 +1,92 @@
+"""The HTTP application: every route, the error handlers and the guard around them. Builds no part of the service."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+
+from rag.api.answers import AnswerController
+from rag.api.ask import ask
+from rag.api.collections import CollectionController
+from rag.api.configuration import list_models, list_settings
+from rag.api.conversations import ConversationController
+from rag.api.docs import openapi_config
+from rag.api.documents import CollectionDocumentsController, DocumentController
+from rag.api.guard import Guard
+from rag.api.health import live, metrics, ready
+from rag.api.jobs import BatchController, JobController
+from rag.api.openai import OpenAIController, openai_error
+from rag.api.problems import problem_response
+from rag.api.running import RunningAnswers
+from rag.api.search import search
+from rag.app import App
+
+logger = logging.getLogger(__name__)
+
+MOST_BODY_BYTES: Final = 1024 * 1024  # of everything but uploads and the OpenAI protocol
+_THREADS: Final = 32  # blocking work: SQL, files, search. The loop's own default is 6 on two cores.
+
+
+def create_server(app: App) -> Litestar:
+    """The application over parts that are built. Its lifespan stops running answers; the parts stay the caller's."""
+    settings = app.settings
+    running = RunningAnswers(settings.server_answers, settings.server_linger_seconds, app.answerer.stop)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
+        asyncio.get_running_loop().set_default_executor(pool)
+        yield
+        await running.close()
+
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            CollectionController,
+            CollectionDocumentsController,
+            DocumentController,
+            JobController,
+            BatchController,
+            search,
+            ask,
+            AnswerController,
+            ConversationController,
+            list_models,
+            list_settings,
+            live,
+            ready,
+            metrics,
+        ],
+    )
+    openai = Router("/", route_handlers=[OpenAIController], exception_handlers={Exception: openai_error})
+    server = Litestar(
+        route_handlers=[api, openai, *_pages(app)],
+        dependencies={
+            "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
+            "running": Provide(lambda: running, sync_to_thread=False, use_cache=True),
+        },
+        exception_handlers={Exception: problem_response},
+        openapi_config=openapi_config(),
+        request_max_body_size=MOST_BODY_BYTES,
+        lifespan=[lifespan],
+        logging_config=None,
+    )
+    # Around everything, also around what no route matches: litestar's own middleware begins only behind the router.
+    server.asgi_handler = Guard(server.asgi_handler, settings.server_allowed_hosts)
+    server.state.running = running
+    return server
+
+
+def _pages(app: App) -> list[Router]:
+    try:
+        from rag.web.pages import create_page_router
+    except ModuleNotFoundError as error:
+        if error.name not in ("rag.web.pages", "rag.web"):
+            raise
+        return []
+    return [create_page_router(app)]

@@ -1,0 +1,65 @@
+"""Server-sent events: their bytes, and a response that always closes its source. Knows no event of ours."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+import msgspec
+from anyio import CancelScope
+from litestar import Request, Response
+from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import Receive, Scope, Send
+
+KEEP_ALIVE_SECONDS: Final = 10.0
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+MEDIA_TYPE: Final = "text/event-stream"
+
+_encoder = msgspec.json.Encoder()
+
+
+def frame(event: str, data: Any, id: str | None = None) -> bytes:
+    """One event. JSON has no raw line break, so `data` is one line; `event` and `id` are never a user's words."""
+    head = f"id: {id}\nevent: {event}\ndata: " if id else f"event: {event}\ndata: "
+    return head.encode() + _encoder.encode(data) + b"\n\n"
+
+
+class EventStream(Response[bytes]):
+    """A stream of frames. `on_close` runs exactly once, however the stream ends: read, cut, or never begun."""
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], on_close: Callable[[], None] | None = None) -> None:
+        super().__init__(content=b"", media_type=MEDIA_TYPE, status_code=200)
+        self._frames = frames
+        self._on_close = on_close
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **given: Any) -> ASGIResponse:  # noqa: ARG002
+        """The response that is sent; litestar's own would leave the generator to the garbage collector."""
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(given.get("headers") or {})}
+        return _ClosingStream(
+            iterator=self._frames, on_close=self._on_close, headers=headers, media_type=MEDIA_TYPE, status_code=200
+        )
+
+
+class _ClosingStream(ASGIStreamingResponse):
+    """Litestar cancels the send when a client leaves, yet never closes the generator (its issue 3772)."""
+
+    def __init__(
+        self,
+        *,
+        iterator: AsyncGenerator[bytes, None],
+        on_close: Callable[[], None] | None,
+        headers: dict[str, str],
+        media_type: str,
+        status_code: int,
+    ) -> None:
+        super().__init__(iterator=iterator, headers=headers, media_type=media_type, status_code=status_code)
+        self._source = iterator
+        self._on_close = on_close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._on_close is not None:
+                self._on_close()
+            with CancelScope(shield=True):
+                await self._source.aclose()

@@ -1,0 +1,185 @@
+"""The one place that builds concrete parts and passes them to each other. Knows no route and no command.
+
+Three sets of parts: `build_app` for answering, `ingest_parts` for handing in files, `worker_parts` for taking them in.
+Nothing is built at import. What imports slowly (models, dbos, faiss) is imported by the part that needs it.
+"""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from index.catalog import Catalog
+from index.database import Database
+from index.embedder import Embedder, open_embedder
+from index.errors import FootnoteError
+from index.search import Searcher
+from ingest.blobs import Blobs
+from ingest.jobs import Jobs
+from ingest.parse.limits import ParseLimits
+from ingest.parse.sandbox import Sandbox
+from ingest.pipeline import Pipeline
+from ingest.worker import Worker
+from rag.answer import Answerer
+from rag.errors import DataFolderUnusable
+from rag.history import History
+from rag.llm.registry import Models
+from rag.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class IngestParts:
+    """What handing in files needs: no model, no view."""
+
+    database: Database
+    catalog: Catalog
+    blobs: Blobs
+    jobs: Jobs
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.jobs.close()
+        self.database.close()
+
+
+@dataclass
+class App:
+    """Every part of the service, open. `origin` says per setting where its value came from.
+
+    A command uses the parts as they are; the service calls `start` first, so that the views follow other processes.
+    """
+
+    settings: Settings
+    database: Database
+    catalog: Catalog
+    embedder: Embedder
+    searcher: Searcher
+    blobs: Blobs
+    jobs: Jobs
+    models: Models
+    history: History
+    answerer: Answerer
+    origin: Mapping[str, str] = field(default_factory=dict)
+    model_state: str = "not loaded yet"  # "ok" once the default model can speak
+
+    def start(self) -> None:
+        """Follow the corpus, and load the default model in the background."""
+        self.history.close_unfinished(timedelta(0))
+        self.searcher.start()
+        threading.Thread(target=self._load_model, name="load-model", daemon=True).start()
+
+    def close(self) -> None:
+        """Close every part, the users before the used."""
+        self.answerer.close()
+        self.models.close()
+        self.searcher.close()
+        self.embedder.close()
+        self.jobs.close()
+        self.database.close()
+
+    def _load_model(self) -> None:
+        self.model_state = "loading"
+        try:
+            self.models.load()
+        except FootnoteError as error:
+            # Search and quoted answers work without a model, so its absence is a state and no end.
+            logger.warning("%s", error)
+            self.model_state = str(error)
+        else:
+            self.model_state = "ok"
+
+
+def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> App:
+    """Open the data folder and build what answers questions.
+
+    Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew, EmbedderMismatch, EmbedderUnavailable.
+    """
+    parts = ingest_parts(settings)
+    embedder = _embedder(settings)
+    searcher = Searcher(
+        parts.database,
+        parts.catalog,
+        embedder,
+        settings.data / "views",
+        flat_limit=settings.index_flat_limit,
+        delta_limit=settings.index_delta_limit,
+    )
+    models = Models(settings)
+    history = History(parts.database)
+    answerer = Answerer(searcher, parts.catalog, embedder, models, history, settings)
+    return App(
+        settings=settings,
+        database=parts.database,
+        catalog=parts.catalog,
+        embedder=embedder,
+        searcher=searcher,
+        blobs=parts.blobs,
+        jobs=parts.jobs,
+        models=models,
+        history=history,
+        answerer=answerer,
+        origin=origin or {},
+    )
+
+
+def ingest_parts(settings: Settings) -> IngestParts:
+    """Open the data folder and build what hands in files.
+
+    Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew.
+    """
+    check_data_folder(settings.data)
+    database = Database(settings.resolved_database_url)
+    database.migrate()
+    blobs = Blobs(settings.data / "blobs")
+    jobs = Jobs(database, settings.resolved_jobs_url, blobs, max_file_bytes=settings.ingest_max_file_bytes)
+    return IngestParts(database, Catalog(database), blobs, jobs)
+
+
+def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:
+    """Build one ingestion worker; it loads the embedder when it runs. With `parent_pid` it ends with that process.
+
+    Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew.
+    """
+    check_data_folder(settings.data)
+    database = Database(settings.resolved_database_url)
+    database.migrate()
+    sandbox = Sandbox()
+
+    def build() -> Pipeline:
+        limits = ParseLimits(
+            seconds=settings.ingest_parse_seconds,
+            memory_bytes=settings.ingest_parse_memory_bytes,
+            max_characters=settings.ingest_max_characters,
+        )
+        blobs = Blobs(settings.data / "blobs")
+        return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse)
+
+    return Worker(database, settings.resolved_jobs_url, build, parent_pid=parent_pid)
+
+
+def check_data_folder(folder: Path) -> None:
+    """Make the data folder if it is missing and write to it once. Raises DataFolderUnusable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"footnote")
+    except OSError as error:
+        raise DataFolderUnusable(
+            f"the data folder {folder} cannot be written ({error.strerror or error}); "
+            "choose a folder you can write with --data, or mend its permissions"
+        ) from error
+
+
+def _embedder(settings: Settings) -> Embedder:
+    return open_embedder(
+        model=settings.embedder_model,
+        backend=settings.embedder_backend,
+        precision=settings.embedder_precision,
+        threads=settings.embedder_threads,
+        cache_folder=settings.data / "models",
+    )
