@@ -1,6 +1,6 @@
 """Where sentences begin and end. Pure; knows no chunks and no models.
 
-Rules, not a model: the same text always gives the same spans, and a wrong cut costs little where a span is only evidence.
+Rules, not a model: the same text always gives the same spans.
 """
 
 import re
@@ -12,14 +12,19 @@ _ITEM = re.compile(r"[^\S\n]*(?:[-*+•●▪–—]|\(?\d{1,3}[.)]|\(?[A-Za-z][
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+$")
 _ABBREVIATIONS = frozenset(
-    "mr. mrs. ms. dr. prof. st. sr. jr. vs. etc. e.g. i.e. eg. ie. cf. al. approx. appr. dept. est. fig. figs. eq. sec. "
-    "ch. vol. vols. no. nos. p. pp. ed. eds. inc. ltd. co. corp. gmbh. ver. v. rev. ref. refs. resp. incl. excl. max. min. "
-    "avg. a.m. p.m. u.s. u.k. ph.d. jan. feb. mar. apr. jun. jul. aug. sep. sept. oct. nov. dec. mon. tue. wed. thu. fri. "
-    "art. para. tel. ext. temp. gen. gov. sen. rep. capt. lt. col. hon. z.b. d.h. bzw. usw. ca. nr. bspw.".split()
+    str.split(
+        "mr. mrs. ms. dr. prof. st. sr. jr. vs. etc. e.g. i.e. eg. ie. cf. al. approx. appr. dept. est. fig. figs. "
+        "eq. sec. ch. vol. vols. no. nos. p. pp. ed. eds. inc. ltd. co. corp. gmbh. ver. v. rev. ref. refs. resp. "
+        "incl. excl. max. min. avg. a.m. p.m. u.s. u.k. ph.d. jan. feb. mar. apr. jun. jul. aug. sep. sept. oct. nov. "
+        "dec. mon. tue. wed. thu. fri. art. para. tel. ext. temp. gen. gov. sen. rep. capt. lt. col. hon. z.b. d.h. "
+        "bzw. usw. ca. nr. bspw."
+    )
 )
 # These end a sentence as often as they do not: a capital letter after them decides.
-_MAY_END = frozenset("etc. al. inc. ltd. co. corp. a.m. p.m. u.s. u.k. usw. ver. max. min. no.".split())
-_ASKS_NUMBER = frozenset("no. nos. fig. figs. eq. sec. ch. vol. p. pp. ver. v. art. para. ref. ext. rev. nr.".split())
+_MAY_END = frozenset(str.split("etc. al. inc. ltd. co. corp. a.m. p.m. u.s. u.k. usw. ver. max. min. no."))
+_ASKS_NUMBER = frozenset(
+    str.split("no. nos. fig. figs. eq. sec. ch. vol. p. pp. ver. v. art. para. ref. ext. rev. nr.")
+)
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:

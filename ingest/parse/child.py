@@ -1,7 +1,7 @@
 """The parsing child: reads requests on standard input, answers on standard output. Can do nothing else.
 
-Started by `ingest.parse.sandbox` as `python -m ingest.parse.child MEMORY_BYTES`. Limits are set before the first file is
-opened. It ends when its input ends or its parent is gone, so a killed parent leaves no orphan.
+Started by `ingest.parse.sandbox` as `python -m ingest.parse.child MEMORY_BYTES`. Limits are set before the first file
+is opened. It ends when its input ends or its parent is gone, so a killed parent leaves no orphan.
 """
 
 import ctypes

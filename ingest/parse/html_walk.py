@@ -14,13 +14,17 @@ _CALLOUT = re.compile(r"\[!(\w+)\]\s*")
 _MAX_DEPTH = 150
 
 SKIPPED = frozenset(
-    "script style noscript template head nav iframe object embed svg canvas math audio video source track map area "
-    "button select input textarea datalist progress meter dialog link meta base title".split()
+    str.split(
+        "script style noscript template head nav iframe object embed svg canvas math audio video source track map "
+        "area button select input textarea datalist progress meter dialog link meta base title"
+    )
 )
 BLOCKS = frozenset(
-    "html body div p section article main aside header footer address figure figcaption details summary form fieldset "
-    "legend center hgroup search ul ol li dl dt dd menu table caption thead tbody tfoot tr td th pre blockquote hr "
-    "h1 h2 h3 h4 h5 h6 frameset noframes".split()
+    str.split(
+        "html body div p section article main aside header footer address figure figcaption details summary form "
+        "fieldset legend center hgroup search ul ol li dl dt dd menu table caption thead tbody tfoot tr td th pre "
+        "blockquote hr h1 h2 h3 h4 h5 h6 frameset noframes"
+    )
 )
 _CONTAINED = frozenset(("article", "main", "section", "blockquote"))
 

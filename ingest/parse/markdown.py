@@ -17,8 +17,10 @@ from ingest.parse.limits import ParseLimits
 from ingest.parse.markdown_source import MarkdownSource, prepare
 
 _INLINE_TAGS = frozenset(
-    "a abbr b bdi bdo br cite code col colgroup data del dfn em font i img ins kbd label mark optgroup option output "
-    "picture q rp rt ruby s samp slot small span strike strong sub sup time tt u var wbr big param".split()
+    str.split(
+        "a abbr b bdi bdo br cite code col colgroup data del dfn em font i img ins kbd label mark optgroup option "
+        "output picture q rp rt ruby s samp slot small span strike strong sub sup time tt u var wbr big param"
+    )
 )
 _KNOWN = BLOCKS | SKIPPED | _INLINE_TAGS
 _TAG = re.compile(r"</?([A-Za-z][\w:.-]*)[^<>]*>")
@@ -57,7 +59,7 @@ def render(source: MarkdownSource) -> str:
     return str(markdown.render(source.text))
 
 
-def _render_raw(self: Any, tokens: Sequence[Token], position: int, options: Any, env: Any) -> str:
+def _render_raw(_renderer: Any, tokens: Sequence[Token], position: int, _options: Any, _env: Any) -> str:
     return _TAG.sub(_known_or_escaped, tokens[position].content)
 
 

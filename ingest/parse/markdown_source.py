@@ -93,7 +93,7 @@ def _split_fences(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _prose(text: str, source: MarkdownSource) -> str:
-    text = _LEARN_INCLUDE.sub(lambda match: _dropped(source, "included files"), text)
+    text = _LEARN_INCLUDE.sub(lambda _: _dropped(source, "included files"), text)
     text = _XREF.sub(lambda match: "`" + match[1].replace("%2A", "").replace("%60", "`").strip("`*") + "`", text)
     if source.mdx:
         text = _JSX_COMMENT.sub("", text)

@@ -7,7 +7,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any
 
-from pypdf import PasswordType, PdfReader
+from pypdf import Configuration, PasswordType, PdfReader, apply_configuration
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PdfReadError, PyPdfError
 
 from ingest.document import Document
@@ -18,19 +18,20 @@ from ingest.parse.pdf_lines import Line, Paragraph, lines_of_page, paragraphs_of
 
 MAX_PAGES = 20_000
 _STREAM_BYTES = 32_000_000  # of one decoded content stream; pypdf's own default is 75 MB per filter
-_LIMITS = {
-    "maximum_declared_stream_length": 75_000_000,
-    "array_based_stream_maximum_output_length": _STREAM_BYTES,
-    "lzw_maximum_output_length": _STREAM_BYTES,
-    "run_length_maximum_output_length": _STREAM_BYTES,
-    "zlib_maximum_output_length": _STREAM_BYTES,
-    "brotli_maximum_output_length": _STREAM_BYTES,
-    "stream_decoding_work_maximum_length": 150_000_000,
-    "xmp_maximum_input_length": 1_000_000,
-    "page_tree_maximum_entries": 50_000,
-    "outline_maximum_entries": 20_000,
-    "jbig2dec_binary": None,
-}
+_LIMITS = Configuration(
+    maximum_declared_stream_length=75_000_000,
+    array_based_stream_maximum_output_length=_STREAM_BYTES,
+    lzw_maximum_output_length=_STREAM_BYTES,
+    run_length_maximum_output_length=_STREAM_BYTES,
+    zlib_maximum_output_length=_STREAM_BYTES,
+    brotli_maximum_output_length=_STREAM_BYTES,
+    stream_decoding_work_maximum_length=150_000_000,
+    xmp_maximum_input_length=1_000_000,
+    page_tree_maximum_entries=50_000,
+    outline_maximum_entries=20_000,
+    jbig2dec_binary=None,
+    disable_legacy_handling=True,
+)
 # Damaged files make pypdf and its helpers raise almost anything; what it is decides nothing, the file is broken.
 _DAMAGE = (
     PyPdfError,
@@ -49,7 +50,12 @@ _DAMAGE = (
 
 def parse_pdf(data: bytes, name: str, limits: ParseLimits) -> Document:
     """Page spans in `pages`; repeated headers and footers are dropped and reported. Raises the typed errors."""
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns about each oddity; the report says what was lost
+    with apply_configuration(_LIMITS):
+        return _parse(data, name, limits)
+
+
+def _parse(data: bytes, name: str, limits: ParseLimits) -> Document:
     reader, count = _open(data)
     builder = TextBuilder(limits.max_characters)
     pages: list[list[Line]] = []
@@ -90,7 +96,7 @@ def parse_pdf(data: bytes, name: str, limits: ParseLimits) -> Document:
 
 def _open(data: bytes) -> tuple[PdfReader, int]:
     try:
-        reader = PdfReader(BytesIO(data), strict=False, configuration_overwrites=_LIMITS)
+        reader = PdfReader(BytesIO(data), strict=False)
         if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
             raise EncryptedDocument("the PDF is protected by a password; save it without one and upload it again")
         count = len(reader.pages)

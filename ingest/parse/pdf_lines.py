@@ -13,6 +13,7 @@ _ITEM = re.compile(r"(?:[•●▪■◦‣○–—*·\-]\s+|\(?\d{1,3}[.)]\s+|
 _DIGITS = re.compile(r"\d+")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _EDGE_LINES = 2  # at the top and the bottom of a page where headers and footers stand
+_KEPT_SHARE = 0.6  # of the characters: what takes more away is no furniture
 _HEADING_RATIO = 1.15  # of the size of the body text
 _ENDS = (".", "!", "?", ":", ";", "…", "。", "！", "？", ".”", '."', ".)", "”")
 
@@ -111,7 +112,13 @@ def without_furniture(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Line]]
             else:
                 remaining.append(line)
         kept.append(remaining)
+    if _characters(kept) < _characters(pages) * _KEPT_SHARE:
+        return [list(page) for page in pages], []  # pages that all say the same are content
     return kept, list(dropped.values())
+
+
+def _characters(pages: Sequence[Sequence[Line]]) -> int:
+    return sum(len(line.text) for page in pages for line in page)
 
 
 def _half(pages: int) -> int:

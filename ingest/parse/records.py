@@ -14,7 +14,7 @@ _MAX_DEPTH = 50
 
 
 def parse_json(decoded: Decoded, name: str, limits: ParseLimits) -> Document:
-    """One block per record: the elements of a top-level list, or the keys of a top-level object. Raises BrokenDocument."""
+    """One block per record: elements of a top-level list, or keys of a top-level object. Raises BrokenDocument."""
     try:
         value = json.loads(decoded.text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""reStructuredText through docutils, with every file, raw and network feature off. Knows Sphinx only as names to tolerate."""
+"""reStructuredText through docutils, every file and raw feature off. Knows Sphinx only as names to tolerate."""
 
 import re
 from collections.abc import Callable
@@ -34,19 +34,24 @@ _SETTINGS = {
     "line_length_limit": 1_000_000,
     "output_encoding": "unicode",
 }
-_CODE = frozenset("code-block code sourcecode prompt parsed-literal highlight-block doctest testcode".split())
-_FILES = frozenset("literalinclude include csv-table-file".split())
+_CODE = frozenset(str.split("code-block code sourcecode prompt parsed-literal highlight-block doctest testcode"))
+_FILES = frozenset(["literalinclude", "include", "csv-table-file"])
 _SILENT = frozenset(
-    "toctree index currentmodule py:currentmodule module py:module highlight default-domain image raw rst-class meta "
-    "only-meta sectionauthor codeauthor tabularcolumns mermaid graphviz uml contents role default-role autosummary title".split()
+    str.split(
+        "toctree index currentmodule py:currentmodule module py:module highlight default-domain image raw rst-class "
+        "meta only-meta sectionauthor codeauthor tabularcolumns mermaid graphviz uml contents role default-role "
+        "autosummary title"
+    )
 )
 _OBJECTS = re.compile(
     r"^(?:\w+:)?(?:auto\w+|class|function|method|attribute|data|exception|decorator|module|property|option|envvar|"
     r"staticmethod|classmethod|click)$"
 )
 _LABELLED = frozenset(
-    "seealso versionadded versionchanged versionremoved deprecated todo change dropdown tab-item tab card "
-    "grid-item-card topic rubric".split()
+    str.split(
+        "seealso versionadded versionchanged versionremoved deprecated todo change dropdown tab-item tab card "
+        "grid-item-card topic rubric"
+    )
 )
 _WORDS = {
     "seealso": "See also",
@@ -56,9 +61,11 @@ _WORDS = {
     "deprecated": "Deprecated since version",
 }
 _OWN = frozenset(
-    "note tip hint warning caution danger error important attention admonition table list-table csv-table replace "
-    "unicode date math figure container compound epigraph highlights pull-quote line-block sidebar footer header "
-    "class restructuredtext-test-directive target-notes sectnum".split()
+    str.split(
+        "note tip hint warning caution danger error important attention admonition table list-table csv-table replace "
+        "unicode date math figure container compound epigraph highlights pull-quote line-block sidebar footer header "
+        "class restructuredtext-test-directive target-notes sectnum"
+    )
 )
 
 
@@ -138,8 +145,8 @@ class _Tolerant(Directive):
 
 
 def _plain_role(
-    name: str, rawtext: str, text: str, lineno: int, inliner: Any, options: Any = None, content: Any = None
-) -> tuple[list[nodes.Node], list[nodes.Node]]:
+    name: str, _raw: str, text: str, _line: int, _inliner: Any, _options: Any = None, _content: Any = None
+) -> tuple[list[Any], list[Any]]:
     """`Title <target>` reads as Title, `~package.Name` as Name; icons are no text."""
     text = nodes.unescape(text)
     if name.split("-")[0] in ("octicon", "fa", "fas", "fab", "material"):

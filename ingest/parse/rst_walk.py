@@ -170,8 +170,6 @@ def inline_text(node: Any) -> str:
             parts.append(child.astext().strip("`|").replace("\n", " "))
         elif isinstance(child, nodes.footnote_reference | nodes.citation_reference):
             parts.append(f"[{child.astext()}]")
-        elif not isinstance(child, _SKIPPED):
-            parts.append(inline_text(child))
-        elif isinstance(child, nodes.target):
+        elif not isinstance(child, _SKIPPED) or isinstance(child, nodes.target):
             parts.append(inline_text(child))
     return "".join(parts)

@@ -55,7 +55,7 @@ class Sandbox:
     def parse(self, path: Path, name: str, limits: ParseLimits | None = None) -> Document:
         """Parse `path`, called `name` by the user.
 
-        Raises the UnreadableDocument classes; a child that crashed, ran too long or took too much memory is one of them.
+        Raises the UnreadableDocument classes, also for a child that crashed, ran too long or took too much memory;
         OSError when the file itself cannot be opened.
         """
         limits = limits or ParseLimits()
@@ -187,7 +187,7 @@ class _Child:
 
 
 def _too_slow(limits: ParseLimits) -> str:
-    return f"parsing took longer than the {limits.seconds:g} seconds allowed; divide the file or raise ingest.parse_seconds"
+    return f"parsing took longer than the {limits.seconds:g} seconds allowed; divide it or raise ingest.parse_seconds"
 
 
 def _environment() -> dict[str, str]:

@@ -49,7 +49,9 @@ _MAGIC = (
 )
 _SHORT_MAGIC = {b"BM", b"MZ", b"ID3", b"BZh"}  # could open a plain text: only taken when the bytes are binary
 _OFFICE = (
-    ("wordprocessingml", "docx"),
+    ("wordprocessingml.document", "docx"),
+    ("wordprocessingml.template", "docx"),
+    ("ms-word.", "docx"),
     ("spreadsheetml", "a spreadsheet (XLSX)"),
     ("presentationml", "a presentation (PPTX)"),
 )
@@ -78,7 +80,10 @@ _RST_SIGN = re.compile(r"^(?:\.\. [\w:-]+::|\S.*\n([=\-~^\"'#*+])\1{3,}$)", re.M
 
 
 def sniff_bytes(data: bytes, name: str) -> Kind | None:
-    """The kind of a container format, or None for text. Raises EmptyFile, EncryptedDocument, WrongType, BrokenDocument."""
+    """The kind of a container format, or None for text.
+
+    Raises EmptyFile, EncryptedDocument, WrongType, BrokenDocument.
+    """
     if not data.strip(b"\x00\t\r\n\x0c "):
         raise EmptyFile(f"{name} is empty: it has no content" if data else f"{name} is empty: it has 0 bytes")
     suffix = PurePosixPath(name.lower()).suffix
@@ -115,7 +120,7 @@ def _container(data: bytes) -> tuple[Kind | None, str | None]:
     head = data[:1024]
     if b"%PDF-" in head:
         return "pdf", None
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(data)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         if "EncryptedPackage".encode("utf-16-le") in data:
@@ -138,7 +143,7 @@ def _zip_kind(data: bytes) -> tuple[Kind | None, str | None]:
             if "[Content_Types].xml" in names:
                 with archive.open("[Content_Types].xml") as stream:
                     types = stream.read(1 << 20).decode("utf-8", errors="replace")
-                what = next((what for sign, what in _OFFICE if sign + ".document.main" in types or sign in types), None)
+                what = next((what for sign, what in _OFFICE if sign in types), None)
                 return ("docx", None) if what == "docx" else (None, what or "an Office file of no known type")
             if "mimetype" in names:
                 with archive.open("mimetype") as stream:
