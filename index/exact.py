@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 def top_k(
     queries: NDArray[np.float32], rows: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The k rows with the largest inner product per query.
+    """Scores D and positions I of the k rows with the largest inner product per query.
 
-    queries: (nq, d), rows: (n, d), allowed: (n,) or None for all. Returns D, scores (nq, k), and I, positions (nq, k), best first, equal
+    queries: (nq, d), rows: (n, d), allowed: (n,) or None for all. Returns D (nq, k) and I (nq, k), best first, equal
     scores in the order of rows; where fewer than k are allowed, the rest is D = -inf and I = -1.
     """
     nq = len(queries)

@@ -55,7 +55,6 @@ class Snapshots:
         self.folder = folder
         self.kind = kind
         self.stamp = stamp
-        folder.mkdir(parents=True, exist_ok=True)
 
     def write(
         self, applied_seq: int, mark: str, fill: Callable[[Path], None], details: Mapping[str, Any] | None = None
@@ -63,7 +62,7 @@ class Snapshots:
         """Make a snapshot of what `fill` writes into the folder that it gets. Raises OSError; then nothing is left."""
         name = f"{self.kind}-{applied_seq:012d}-{secrets.token_hex(4)}"
         temporary = self.folder / f"{name}.tmp-{os.getpid()}"
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
         try:
             fill(temporary)
             parts = {path.name: _sealed(path) for path in sorted(temporary.iterdir())}
@@ -86,10 +85,13 @@ class Snapshots:
 
     def newest(self, is_ours: Callable[[int, str], bool]) -> Snapshot | None:
         """The newest snapshot that is whole, of our stamp, and of which `is_ours(applied_seq, mark)` is true."""
+        self._sweep()
         for folder in self._folders():
             try:
                 snapshot = self._verified(folder)
             except (BadSnapshot, OSError) as error:
+                if not folder.exists():
+                    continue  # another process replaced it by a newer one meanwhile
                 self._set_aside(folder, str(error))
                 continue
             if snapshot.stamp != self.stamp:
@@ -113,6 +115,13 @@ class Snapshots:
     def _folders(self) -> list[Path]:
         names = [path for path in self.folder.glob(f"{self.kind}-*") if "." not in path.name and path.is_dir()]
         return sorted(names, reverse=True)
+
+    def _sweep(self) -> None:
+        """Remove what processes that died left half-written."""
+        for path in self.folder.glob(f"{self.kind}-*.tmp-*"):
+            writer = path.suffix.removeprefix(".tmp-")
+            if writer.isdigit() and not _is_alive(int(writer)):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _verified(self, folder: Path) -> Snapshot:
         header = _read_header(folder / HEADER)
@@ -138,6 +147,16 @@ class Snapshots:
         except OSError as error:
             # Somebody else set it aside or removed it; either way it is out of our way.
             _log.warning("snapshot %s could not be moved: %s", folder.name, error)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sealed(path: Path) -> dict[str, Any]:

@@ -1,0 +1,248 @@
+"""The BM25 view: which chunks hold the words of a question. The one room of tantivy; knows no vectors and no SQL.
+
+Title, heading and text of a chunk are indexed twice: stemmed English words, and words as they stand, in which an
+identifier ("ERR-1042", "v3.12.1") stays whole. Questions are cut into terms here and never parsed, so every text is a
+valid question. The live index lies in a work folder of its own; its snapshots share files with it by hard links, which
+is safe because tantivy replaces files and never rewrites one. BM25 counts the words of deleted chunks until their
+segment is merged, so scores may differ a little from a fresh index; the chunks that are found do not.
+"""
+
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
+
+from index.exact import best_first
+from index.follow import ChunkText
+from index.scope import Scope
+from index.snapshot import Snapshot
+
+FORMAT = "bm25-1"  # changes with the fields or the analyzers: older snapshots are then rebuilt
+HEAP_BYTES = 64_000_000
+MOST_TERMS = 200  # different words of one question
+WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measured on SciFact and SQuAD
+
+_LOCK = "lock"
+_log = logging.getLogger(__name__)
+
+
+def _stemmed() -> TextAnalyzer:
+    return (
+        TextAnalyzerBuilder(Tokenizer.simple())
+        .filter(Filter.remove_long(60))
+        .filter(Filter.lowercase())
+        .filter(Filter.ascii_fold())
+        .filter(Filter.stemmer("english"))
+        .build()
+    )
+
+
+def _words() -> TextAnalyzer:
+    whole = r"[\p{L}\p{N}]+(?:[._/@+\-][\p{L}\p{N}]+)*"
+    return (
+        TextAnalyzerBuilder(Tokenizer.regex(whole)).filter(Filter.remove_long(100)).filter(Filter.lowercase()).build()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    analyzer: TextAnalyzer
+    weight: float
+
+
+_FIELDS = (_Field("stemmed", _stemmed(), 1.0), _Field("words", _words(), WORDS_WEIGHT))
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("chunk", fast=True)
+    builder.add_integer_field("document", indexed=True)
+    builder.add_integer_field("collection", indexed=True)
+    for field in _FIELDS:
+        builder.add_text_field(field.name, tokenizer_name=field.name)
+    return builder.build()
+
+
+_SCHEMA = _schema()
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalMoment:
+    """What a query sees."""
+
+    applied_seq: int
+    searcher: tantivy.Searcher
+
+    @property
+    def rows(self) -> int:
+        """Chunks in the index."""
+        return int(self.searcher.num_docs)
+
+    def search(
+        self, question: str, k: int, scope: Scope | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """BM25 scores and chunk ids of the k best chunks in scope, best first; none if no word is known."""
+        terms = _terms(question)
+        if not terms or k == 0:
+            return np.empty(0, np.float32), np.empty(0, np.int64)
+        query = Query.boolean_query([(Occur.Must, Query.boolean_query(terms)), *_limits(scope or Scope())])
+        hits = self.searcher.search(query, k, count=False).hits
+        chunks = np.array(self.searcher.fast_field_values("chunk", [address for _, address in hits]), np.int64)
+        scores = np.array([score for score, _ in hits], np.float32)
+        best = best_first(scores, chunks, k)
+        return scores[best], chunks[best]
+
+
+class LexicalView:
+    """The writer's side of the view. Not thread-safe; `moment()` is what readers get."""
+
+    def __init__(self, folder: Path, snapshot: Snapshot | None = None) -> None:
+        """Make a work folder under `folder`, from a snapshot if given. Raises ValueError if that cannot be read."""
+        self.applied_seq = snapshot.applied_seq if snapshot else 0
+        self._work = _new_work_folder(folder)
+        try:
+            if snapshot is not None:
+                _link(snapshot.folder, self._work.path, leave_out={"header"})
+            self._index = tantivy.Index(_SCHEMA, path=str(self._work.path), reuse=snapshot is not None)
+            self._index.config_reader("manual")
+            for field in _FIELDS:
+                self._index.register_tokenizer(field.name, field.analyzer)
+            self._writer = self._index.writer(HEAP_BYTES, 1)
+        except BaseException:
+            self._work.remove()
+            raise
+
+    def remove(self, documents: Sequence[int]) -> None:
+        """Chunks of these documents (keys) leave at the next commit."""
+        for key in documents:
+            self._writer.delete_documents_by_term("document", key)
+
+    def add(self, chunks: Iterable[ChunkText]) -> int:
+        """Chunks join at the next commit. Returns how many."""
+        count = 0
+        for chunk in chunks:
+            everything = "\n".join((chunk.title, chunk.heading, chunk.text))
+            self._writer.add_document(
+                tantivy.Document(
+                    chunk=chunk.chunk,
+                    document=chunk.document,
+                    collection=chunk.collection,
+                    **{field.name: everything for field in _FIELDS},
+                )
+            )
+            count += 1
+        return count
+
+    def commit(self, applied_seq: int) -> None:
+        """What was removed and added counts from the next moment on."""
+        self._writer.commit()
+        self.applied_seq = applied_seq
+
+    def rollback(self) -> None:
+        """Forget what was removed and added since the last commit."""
+        self._writer.rollback()
+
+    def moment(self) -> LexicalMoment:
+        """All that was committed, frozen."""
+        self._index.reload()
+        return LexicalMoment(self.applied_seq, self._index.searcher())
+
+    def fill_snapshot(self, folder: Path) -> None:
+        """Put the committed index into a snapshot's folder."""
+        # Merges may replace files at any time: they must be over before the files are linked.
+        self._writer.wait_merging_threads()
+        try:
+            _link(self._work.path, folder, leave_out={_LOCK})
+        finally:
+            self._writer = self._index.writer(HEAP_BYTES, 1)
+
+    def close(self) -> None:
+        """Let go of the work folder. Moments that are still held stay readable."""
+        self._writer.wait_merging_threads()
+        self._work.remove()
+
+
+def _terms(question: str) -> list[tuple[Occur, Query]]:
+    found: list[tuple[Occur, Query]] = []
+    for field in _FIELDS:
+        counted = Counter(field.analyzer.analyze(question))
+        for word, times in list(counted.items())[:MOST_TERMS]:
+            term = Query.term_query(_SCHEMA, field.name, word)
+            found.append((Occur.Should, Query.boost_query(term, field.weight * times)))
+    return found
+
+
+def _limits(scope: Scope) -> list[tuple[Occur, Query]]:
+    found: list[tuple[Occur, Query]] = []
+    for name, keys in (("collection", scope.collections), ("document", scope.documents)):
+        if keys is not None:
+            within = Query.term_set_query(_SCHEMA, name, [int(key) for key in keys])
+            found.append((Occur.Must, Query.const_score_query(within, 0.0)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _WorkFolder:
+    """A folder that belongs to one living process: its lock file stays locked as long as the process lives."""
+
+    path: Path
+    lock: int  # file descriptor
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+
+def _new_work_folder(parent: Path) -> _WorkFolder:
+    parent.mkdir(parents=True, exist_ok=True)
+    path = parent / f"work-{secrets.token_hex(6)}"
+    # Nobody may sweep between the making of a folder and the locking of it.
+    guard = os.open(parent / "work.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        _sweep(parent)
+        path.mkdir()
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    finally:
+        os.close(guard)
+    return _WorkFolder(path, lock)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the work folders of processes that died."""
+    for path in parent.glob("work-*"):
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+        except OSError:
+            continue  # just being removed by its own process
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # its process lives
+        else:
+            _log.info("removing %s, left by a process that died", path.name)
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def _link(source: Path, target: Path, leave_out: set[str]) -> None:
+    for path in source.iterdir():
+        if path.name in leave_out or path.name.endswith(".lock"):
+            continue
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            shutil.copyfile(path, target / path.name)  # a file system without hard links

@@ -1,0 +1,232 @@
+"""A question becomes passages: filters, both views, fusion, and the re-check in SQL that decides what may be shown.
+
+Knows no HTTP, no prompt and no file format. Views may lag or be wrong: every passage is read from SQL after the views
+have spoken, so a document whose deletion returned before the question came is never among them.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.catalog import Catalog
+from index.database import Database
+from index.embedder import Embedder
+from index.exact import best_first
+from index.filters import Filters
+from index.follow import read_vectors
+from index.fusion import fuse
+from index.passage import Passage, SearchMode, SearchResult
+from index.recheck import Wanted, cosines, recheck, wanted
+from index.views import Moment, Views
+
+DEPTH = 100  # candidates that each view gives, at least
+DEPTH_PER_PASSAGE = 4
+
+Ranking = list[tuple[int, float]]  # (chunk, score), best first
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is looked for. `vector` (d,) is None when words alone count."""
+
+    text: str
+    vector: NDArray[np.float32] | None
+    collections: Sequence[str]
+    k: int
+    filters: Filters
+    mode: SearchMode
+    exact: bool
+
+    @property
+    def depth(self) -> int:
+        return max(DEPTH, DEPTH_PER_PASSAGE * self.k)
+
+
+class Searcher:
+    """Search over one database. Thread-safe. `views` is the folder of the snapshots.
+
+    `start` follows the change log in the background; without it, `refresh` brings the views up to date.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        embedder: Embedder,
+        views: Path,
+        *,
+        flat_limit: int = 100_000,
+        delta_limit: int = 20_000,
+        poll_seconds: float = 0.2,
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._embedder = embedder
+        self._stamp = embedder.stamp.key
+        self._views = Views(
+            database, self._stamp, embedder.stamp.dimension, views, flat_limit=flat_limit, delta_limit=delta_limit
+        )
+        self._poll_seconds = poll_seconds
+        self._stop = threading.Event()
+        self._follower: threading.Thread | None = None
+        self._follow_errors = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the views are open and searching waits for nothing."""
+        return self._views.moment is not None
+
+    def start(self) -> None:
+        """Open the views and follow the log, both in the background. Raises EmbedderMismatch at once."""
+        self._views.check_stamp()
+        if self._follower is None:
+            self._stop.clear()
+            self._follower = threading.Thread(target=self._follow, name="footnote-follower", daemon=True)
+            self._follower.start()
+
+    def close(self) -> None:
+        """Stop following and let go of the views. Harmless when repeated."""
+        self._stop.set()
+        if self._follower is not None:
+            self._follower.join()
+            self._follower = None
+        self._views.close()
+
+    def refresh(self) -> None:
+        """Bring the views up to the end of the log, now."""
+        self._views.catch_up()
+
+    def compact(self) -> None:
+        """Write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
+        self._views.compact()
+
+    def status(self) -> Mapping[str, Any]:
+        """`ready`, `applied_seq`, `latest_seq`, the class of each view, `chunks`, and counts of trouble."""
+        return {
+            **self._views.status(),
+            "ready": self.ready,
+            "latest_seq": self._catalog.latest_seq(),
+            "follow_errors": self._follow_errors,
+        }
+
+    def search(
+        self,
+        query: str,
+        *,
+        collections: Sequence[str],
+        k: int = 10,
+        filters: Filters | None = None,
+        mode: SearchMode = "hybrid",
+        exact: bool = False,
+    ) -> SearchResult:
+        """The k best passages of these collections (ids), best first.
+
+        `exact` scans every vector in SQL instead of asking the dense view. Raises NoSuchCollection, EmbedderMismatch.
+        """
+        clock = _Clock()
+        vector = None if mode == "lexical" else self._embedder.embed_query(query)
+        clock.lap("embed")
+        question = _Question(query, vector, collections, k, filters or Filters(), mode, exact)
+        result = self._answer(question, clock)
+        if len(result.passages) < k and any(drop.reason == "gone" for drop in result.dropped):
+            # The views lag behind deletions, and the dead took the places of the living.
+            self.refresh()
+            result = self._answer(question, clock)
+        return result
+
+    def _answer(self, question: _Question, clock: "_Clock") -> SearchResult:
+        moment = self._views.moment or self._views.catch_up()
+        stamp = None if question.vector is None else self._stamp
+        with self._database.read() as session:
+            sought = wanted(session, question.collections, question.filters, stamp)
+        clock.lap("scope")
+        rankings: dict[str, Ranking] = {}
+        if question.vector is not None:
+            rankings["dense"] = self._dense(question, question.vector, sought, moment)
+            clock.lap("dense")
+        if question.mode != "dense":
+            rankings["lexical"] = _ranking(*moment.lexical.search(question.text, question.depth, sought.scope))
+            clock.lap("lexical")
+        candidates = fuse(rankings)
+        clock.lap("fuse")
+        with self._database.read() as session:
+            passages, dropped = recheck(session, sought, candidates, question.k)
+            if question.vector is not None:
+                true = cosines(session, self._stamp, [each.chunk for each in passages], question.vector)
+                passages = [_with_cosine(each, true.get(each.chunk)) for each in passages]
+        clock.lap("recheck")
+        return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms())
+
+    def _dense(self, question: _Question, vector: NDArray[np.float32], sought: Wanted, moment: Moment) -> Ranking:
+        if question.exact:
+            return self._scan(vector, question.depth, sought)
+        if moment.dense.exact:
+            return _ranking(*moment.dense.search(vector, question.depth, sought.scope))
+        # Compressed scores only choose the candidates; the stored vectors put them in order.
+        _, chunks = moment.dense.search(vector, 2 * question.depth, sought.scope)
+        with self._database.read() as session:
+            true = cosines(session, self._stamp, chunks.tolist(), vector)
+        names, scores = np.array(list(true), np.int64), np.array(list(true.values()), np.float32)
+        best = best_first(scores, names, question.depth)
+        return _ranking(scores[best], names[best])
+
+    def _scan(self, vector: NDArray[np.float32], depth: int, sought: Wanted) -> Ranking:
+        """Brute force over the vectors in SQL: the oracle."""
+        scores, chunks = np.empty(0, np.float32), np.empty(0, np.int64)
+        with self._database.read() as session:
+            for part in read_vectors(session, self._stamp):
+                mask = np.isin(part.collections, list(sought.collections))
+                if sought.scope.documents is not None:
+                    mask &= np.isin(part.documents, sought.scope.documents)
+                scores = np.concatenate([scores, (part.vectors @ vector)[mask]])
+                chunks = np.concatenate([chunks, part.chunks[mask]])
+                best = best_first(scores, chunks, depth)
+                scores, chunks = scores[best], chunks[best]
+        return _ranking(scores, chunks)
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._views.catch_up()
+            except Exception:  # noqa: BLE001
+                # The follower must outlive a locked database and a full disk; SQL still guards what is shown.
+                self._follow_errors += 1
+                if self._follow_errors == 1 or self._follow_errors % 100 == 0:
+                    _log.exception("the views could not follow the change log (%d times)", self._follow_errors)
+            self._stop.wait(self._poll_seconds)
+
+
+class _Clock:
+    """Milliseconds per stage. A stage that comes twice adds up."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._stages[stage] = self._stages.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+    def ms(self) -> Mapping[str, float]:
+        return {**self._stages, "total": (time.perf_counter() - self._start) * 1e3}
+
+
+def _ranking(scores: NDArray[np.float32], chunks: NDArray[np.int64]) -> Ranking:
+    return list(zip(chunks.tolist(), scores.tolist(), strict=True))
+
+
+def _with_cosine(passage: Passage, cosine: float | None) -> Passage:
+    """Passages that only their words found learn their nearness, too: later stages weigh it."""
+    if cosine is None:
+        return passage
+    return replace(passage, stages={**passage.stages, "dense": cosine})

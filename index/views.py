@@ -1,0 +1,286 @@
+"""Keeps both views level with the change log: opens, follows, compacts, snapshots. Knows no query and no fusion.
+
+Everything here is disposable. A lost or broken snapshot, a full disk or a crash at any line costs a rebuild from SQL;
+what may be shown is decided in SQL by `index/search.py`, never here.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from index.database import Database
+from index.errors import CorpusError, EmbedderMismatch
+from index.follow import Step, count_vectors, mark_at, next_step, position, read_texts, read_vectors
+from index.lexical import FORMAT, LexicalMoment, LexicalView
+from index.schema import Collection
+from index.snapshot import Snapshot, Snapshots
+from index.vectors import VectorMoment, VectorView, base_kind, base_writer
+
+V = TypeVar("V", VectorView, LexicalView)
+
+RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
+WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
+DEAD_SHARE = 0.25  # of a base, after which it is built anew
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Both views at one line of the log."""
+
+    applied_seq: int
+    dense: VectorMoment
+    lexical: LexicalMoment
+
+
+class Views:
+    """The views of one database for one embedder (`stamp` is its key). `moment` is None until they are open.
+
+    `catch_up`, `compact` and `close` may be called from any thread; readers take `moment` and no lock.
+    """
+
+    def __init__(
+        self, database: Database, stamp: str, dimension: int, folder: Path, *, flat_limit: int, delta_limit: int
+    ) -> None:
+        self._database = database
+        self._stamp = stamp
+        self._dimension = dimension
+        self._folder = folder
+        self._flat_limit = flat_limit
+        self._delta_limit = delta_limit
+        self._writing = threading.Lock()
+        self._views: tuple[VectorView, LexicalView] | None = None
+        self._dense_snapshots = Snapshots(folder, "dense", stamp)
+        self._lexical_snapshots = Snapshots(folder, "lexical", FORMAT)
+        self._lexical_changed = 0  # chunks since its last snapshot
+        self._built: Snapshot | None = None  # a new base that waits to be taken
+        self._builder: threading.Thread | None = None
+        self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
+        self.failures = 0  # snapshots that could not be written
+        self.moment: Moment | None = None
+
+    def check_stamp(self) -> None:
+        """Raises EmbedderMismatch if a collection holds vectors of another embedder."""
+        with self._database.read() as session:
+            others = session.execute(
+                select(Collection.name, Collection.stamp).where(Collection.stamp.not_in(["", self._stamp]))
+            ).all()
+        if others:
+            names = ", ".join(f"{name!r} ({stamp})" for name, stamp in others)
+            raise EmbedderMismatch(
+                f"these collections hold vectors of another embedder than {self._stamp}: {names}; "
+                "configure the embedder that made them, or delete them and ingest again"
+            )
+
+    def catch_up(self) -> Moment:
+        """Apply the log to its end and publish the result."""
+        with self._writing:
+            return self._catch_up()
+
+    def compact(self) -> Moment:
+        """Catch up, then write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
+        with self._writing:
+            self._catch_up()
+            self._built = self._write_base()
+            moment = self._catch_up()
+            self._write_lexical()
+            return moment
+
+    def status(self) -> Mapping[str, Any]:
+        """Figures for people: rows of each view and what serves them."""
+        moment, views = self.moment, self._views
+        if moment is None or views is None:
+            return {"applied_seq": 0, "chunks": 0, "dense": "opening", "lexical": "opening"}
+        return {
+            "applied_seq": moment.applied_seq,
+            "chunks": moment.dense.rows,
+            "lexical_chunks": moment.lexical.rows,
+            "dense": moment.dense.kind,
+            "lexical": FORMAT,
+            "delta_chunks": views[0].delta_rows,
+            "dead_chunks": views[0].dead_rows,
+            "snapshot_failures": self.failures,
+        }
+
+    def close(self) -> None:
+        """Keep what would be slow to rebuild, and let go of the work folder. Harmless when repeated."""
+        if self._builder is not None:
+            self._builder.join()
+        with self._writing:
+            if self._views is None:
+                return
+            dense, lexical = self._views
+            self._attempt(lambda: self._write_base() if dense.delta_rows >= WORTH_KEEPING else None)
+            self._attempt(lambda: self._write_lexical() if self._lexical_changed >= WORTH_KEEPING else None)
+            lexical.close()
+            self._views, self.moment = None, None
+
+    # Under the lock
+
+    def _catch_up(self) -> Moment:
+        if self._views is None:
+            self._open()
+        taken = self._take_built_base()
+        while self._level() or self._step():
+            pass
+        moment = self._publish() if taken or self.moment is None else self.moment
+        if time.monotonic() >= self._not_before:
+            self._compact_if_due()
+        return moment
+
+    def _open(self) -> None:
+        self.check_stamp()
+        dense = self._opened(self._dense_snapshots, lambda found: VectorView(self._dimension, found))
+        lexical = self._opened(self._lexical_snapshots, lambda found: LexicalView(self._folder, found))
+        self._views = (dense or self._new_dense(), lexical or self._new_lexical())
+
+    def _opened(self, snapshots: Snapshots, open_view: Callable[[Snapshot], V]) -> V | None:
+        found = snapshots.newest(lambda seq, mark: mark_at(self._database, seq) == mark)
+        if found is None:
+            return None
+        try:
+            return open_view(found)
+        except (ValueError, OSError) as error:
+            snapshots.discard(found, str(error))
+            return None
+
+    def _new_dense(self) -> VectorView:
+        with self._database.read() as session:
+            rows = count_vectors(session, self._stamp)
+        if rows > self._delta_limit:
+            built = self._attempt(self._write_base)
+            if built is not None:
+                return VectorView(self._dimension, built)
+        view = VectorView(self._dimension)
+        with self._database.read() as session:
+            seq, _ = position(session)
+            for part in read_vectors(session, self._stamp):
+                view.add(part)
+            view.applied_seq = seq
+        return view
+
+    def _new_lexical(self) -> LexicalView:
+        view = LexicalView(self._folder)
+        with self._database.read() as session:
+            seq, _ = position(session)
+            self._lexical_changed = view.add(read_texts(session))
+            view.commit(seq)
+        return view
+
+    def _opened_views(self) -> tuple[VectorView, LexicalView]:
+        if self._views is None:
+            raise RuntimeError("the views are closed")
+        return self._views
+
+    def _level(self) -> bool:
+        """Bring the view that is behind a step nearer to the other. False if they are level."""
+        dense, lexical = self._opened_views()
+        if dense.applied_seq == lexical.applied_seq:
+            return False
+        upto = max(dense.applied_seq, lexical.applied_seq)
+        with self._database.read() as session:
+            if dense.applied_seq < upto:
+                step = next_step(session, dense.applied_seq, upto)
+                self._apply_dense(session, dense, step or Step(upto, "", (), ()))
+            else:
+                step = next_step(session, lexical.applied_seq, upto)
+                self._apply_lexical(session, lexical, step or Step(upto, "", (), ()))
+        return True
+
+    def _step(self) -> bool:
+        """Bring both views a step forward. False at the end of the log."""
+        dense, lexical = self._opened_views()
+        with self._database.read() as session:
+            step = next_step(session, dense.applied_seq)
+            if step is None:
+                return False
+            self._apply_lexical(session, lexical, step)
+            self._apply_dense(session, dense, step)
+        if self.moment is not None:  # the first moment is published only when it is complete
+            self._publish()
+        return True
+
+    def _apply_dense(self, session: Session, view: VectorView, step: Step) -> None:
+        # What is added is removed first, so that a step which failed half-way can be taken again.
+        view.remove(step.gone + step.added)
+        for part in read_vectors(session, self._stamp, step.added):
+            view.add(part)
+        view.applied_seq = step.upto
+
+    def _apply_lexical(self, session: Session, view: LexicalView, step: Step) -> None:
+        try:
+            view.remove(step.gone + step.added)
+            self._lexical_changed += view.add(read_texts(session, step.added)) + len(step.gone)
+            view.commit(step.upto)
+        except BaseException:
+            view.rollback()
+            raise
+
+    def _publish(self) -> Moment:
+        dense, lexical = self._opened_views()
+        self.moment = Moment(dense.applied_seq, dense.moment(), lexical.moment())
+        return self.moment
+
+    def _take_built_base(self) -> bool:
+        """Serve from the new base; `_level` brings it up to what was applied while it was built."""
+        built, self._built = self._built, None
+        if built is None:
+            return False
+        _, lexical = self._opened_views()
+        try:
+            self._views = (VectorView(self._dimension, built), lexical)
+        except ValueError as error:
+            self._dense_snapshots.discard(built, str(error))
+            return False
+        return True
+
+    # Snapshots
+
+    def _compact_if_due(self) -> None:
+        dense, _ = self._opened_views()
+        due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
+        if due and (self._builder is None or not self._builder.is_alive()):
+            self._builder = threading.Thread(target=self._build, name="footnote-base", daemon=True)
+            self._builder.start()
+        if self._lexical_changed > self._delta_limit:
+            self._attempt(self._write_lexical)
+
+    def _build(self) -> None:
+        self._built = self._attempt(self._write_base)
+
+    def _write_base(self) -> Snapshot:
+        with self._database.read() as session:
+            seq, mark = position(session)
+            kind = base_kind(count_vectors(session, self._stamp), self._flat_limit)
+            rows = read_vectors(session, self._stamp)
+            fill = base_writer(kind, self._dimension, rows)
+            written = self._dense_snapshots.write(seq, mark, fill, {"kind": kind})
+        self._dense_snapshots.keep_only(written)
+        return written
+
+    def _write_lexical(self) -> Snapshot:
+        _, lexical = self._opened_views()
+        mark = mark_at(self._database, lexical.applied_seq)
+        written = self._lexical_snapshots.write(lexical.applied_seq, mark or "", lexical.fill_snapshot)
+        self._lexical_snapshots.keep_only(written)
+        self._lexical_changed = 0
+        return written
+
+    def _attempt(self, write: Callable[[], Snapshot | None]) -> Snapshot | None:
+        """Write a snapshot if the disk lets us; the views serve without one."""
+        try:
+            return write()
+        except (OSError, RuntimeError, ValueError, SQLAlchemyError, CorpusError) as error:
+            self.failures += 1
+            self._not_before = time.monotonic() + RETRY_SECONDS
+            _log.warning("a snapshot of a view could not be written; trying again later: %s", error)
+            return None
