@@ -7,14 +7,14 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.embedder import EmbedderStamp
 from ingest.files import Files
-from rag.errors import ContextTooLong
+from rag.errors import ContextTooLong, NoSuchModel
 from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Message, Queued, TextDelta, Usage
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -117,6 +117,27 @@ class ScriptedGenerator:
 
     def close(self) -> None:
         pass
+
+
+class ScriptedModels:
+    """A room of models with one scripted generator; `None` and its name find it."""
+
+    def __init__(self, generator: ScriptedGenerator) -> None:
+        self.generator = generator
+
+    def names(self) -> list[str]:
+        return [self.generator.name]
+
+    def describe(self) -> list[dict[str, Any]]:
+        return [{"name": self.generator.name, "local": self.generator.local}]
+
+    def get(self, name: str | None) -> ScriptedGenerator:
+        if name not in (None, self.generator.name):
+            raise NoSuchModel(f"there is no model {name!r}; {self.generator.name!r} is the only one")
+        return self.generator
+
+    def close(self) -> None:
+        self.generator.close()
 
 
 class FaultyFiles(Files):
