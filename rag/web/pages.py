@@ -1,7 +1,7 @@
 """The routes of the pages and their static files. Knows templates and the catalog, no answers, no jobs, no SQL."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
+from litestar.params import FromPath, FromQuery
 from litestar.static_files import create_static_files_router
 
 from index.errors import FootnoteError
@@ -51,7 +52,7 @@ def create_page_router(app: App) -> Router:
     templates = Templates()
 
     @get("/", include_in_schema=False, sync_to_thread=True)
-    def ask_page(collection: str | None = None) -> Response[str]:
+    def ask_page(collection: FromQuery[str | None] = None) -> Response[str]:
         collections = app.catalog.collections()
         chosen = _chosen(collections, collection)
         data = {"examples": _EXAMPLES, "collections": [_brief(info) for info in collections]}
@@ -62,14 +63,18 @@ def create_page_router(app: App) -> Router:
         return templates.page("collections.html", {}, collections=app.catalog.collections(), active="collections")
 
     @get("/collections/{name:str}", include_in_schema=False, sync_to_thread=True)
-    def collection_page(name: str) -> Response[str]:
+    def collection_page(name: FromPath[str]) -> Response[str]:
         info = app.catalog.collection(name)
         data = {"collection": _brief(info)}
         return templates.page("collection.html", data, collection=info, formats=_FORMATS, active="collections")
 
     @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True)
     def document_page(
-        document: str, start: int = 0, end: int = 0, cited: str = "", first: int | None = None
+        document: FromPath[str],
+        start: FromQuery[int] = 0,
+        end: FromQuery[int] = 0,
+        cited: FromQuery[str] = "",
+        first: FromQuery[int | None] = None,
     ) -> Response[str]:
         info = app.catalog.document(document)
         begin, finish = window(info.characters, start, first)
@@ -99,11 +104,14 @@ def create_page_router(app: App) -> Router:
         cache_control=CacheControlHeader(no_cache=True),
         include_in_schema=False,
     )
-    handlers = [ask_page, collections_page, collection_page, document_page, static]
-    return Router(path="/", route_handlers=handlers, exception_handlers={FootnoteError: refusal})
+    return Router(
+        path="/",
+        route_handlers=[ask_page, collections_page, collection_page, document_page, static],
+        exception_handlers={FootnoteError: refusal},
+    )
 
 
-def _chosen(collections: list[CollectionInfo], wanted: str | None) -> CollectionInfo | None:
+def _chosen(collections: Sequence[CollectionInfo], wanted: str | None) -> CollectionInfo | None:
     """The collection named in the address, else the first with documents, else the first."""
     named = [info for info in collections if wanted in (info.name, info.id)]
     filled = [info for info in collections if info.documents]

@@ -30,7 +30,7 @@ TEXTS: Mapping[str, str] = {
     "ask.empty_collection": "The collection {collection} has no documents yet.",
     "ask.add_documents": "Add documents",
     "ask.no_collections": "There is no collection yet",
-    "ask.no_collections_lead": "A collection holds the documents that answers come from. Make one and add documents to it.",
+    "ask.no_collections_lead": "A collection holds the documents that answers come from. Make one and fill it.",
     "ask.make_collection": "Make a collection",
     # The answer
     "answer.thinking": "Looking in the documents",
@@ -68,7 +68,6 @@ TEXTS: Mapping[str, str] = {
     "answer.sources.nearest": "Nearest passages",
     "answer.lost": "The connection was lost before the answer ended. Ask again.",
     # The source beside the answer
-    "source.panel": "Source",
     "source.close": "Close",
     "source.open": "Open in the document",
     "source.original": "Original file",
@@ -78,7 +77,6 @@ TEXTS: Mapping[str, str] = {
     "source.later": "Show later text",
     "source.loading": "Loading the passage",
     "source.passage": "Passage",
-    "source.cited": "Cited",
     # Why
     "why.searched": "Question as searched",
     "why.decision": "Decision",
@@ -138,7 +136,6 @@ TEXTS: Mapping[str, str] = {
     "documents.cancel": "Keep it",
     "documents.deleted": "{name} was deleted",
     "documents.more": "Show more",
-    "documents.back": "All documents of this collection",
     # Jobs
     "jobs.title": "Being read",
     "jobs.sending": "sending",
@@ -169,7 +166,6 @@ TEXTS: Mapping[str, str] = {
     "document.superseded": "This is an older version.",
     "document.newest": "Open the newest one",
     # Errors
-    "error.title": "This page cannot be shown",
     "error.home": "Back to asking",
     "error.network": "The server does not answer. Is it still running?",
     "error.unknown": "The server answered with status {status} and no explanation.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 WINDOW: Final = 120_000  # characters shown at once
@@ -49,5 +50,5 @@ def pieces(
             cited[0] <= left < cited[1],
             begins.get(left),
         )
-        for left, right in zip(ordered, ordered[1:], strict=False)
+        for left, right in pairwise(ordered)
     ]
