@@ -17,7 +17,9 @@ class HeadingPaths:
         self._tokenizer = tokenizer
         self._counts: dict[str, int] = {"": 0}
         stem = PurePosixPath(document.name).stem or document.name
-        self._title = "" if document.title in (stem, document.name) else document.title
+        # A file name is worth its tokens where it is all that tells one "Options" section from another.
+        has_headings = any(block.kind == "heading" for block in document.blocks)
+        self._title = "" if document.title in (stem, document.name) and not has_headings else document.title
 
     def line(self, path: Sequence[str], budget: int, table_header: str = "") -> tuple[str, int]:
         """(heading, its tokens). The innermost and outermost names are kept longest; "" when nothing fits."""

@@ -3,6 +3,7 @@
 Layout of `document.text`: blocks are parted by an empty line, items of one list by a line end, cells by " | ".
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -11,6 +12,10 @@ from typing import Any
 from ingest.document import Block, BlockKind, Document, Page, Report
 from ingest.errors import NoTextFound, ParserLimit
 from ingest.parse.clean import clean, describe_removed
+
+_TITLE_WITHIN = 4  # blocks: a title stands at the top
+# What programs write as the title when nobody gave one.
+_NO_TITLE = re.compile(r"(?:untitled|\(anonymous\)|microsoft word -|\S+\.\w{2,4}$|(?:document|slide|page) ?\d*$)", re.I)
 
 
 class TextBuilder:
@@ -141,11 +146,16 @@ class TextBuilder:
         )
 
     def _title(self, name: str, title: str, text: str) -> str:
+        """The given title, else the heading that stands alone at the top, else the name of the file."""
         title = " ".join(self._clean(title).split())
-        if title:
+        if title and not _NO_TITLE.match(title):
             return title[:300]
-        first = next((block for block in self._blocks if block.kind == "heading"), None)
-        return text[first.start : first.end][:300] if first else PurePosixPath(name).stem or name
+        headings = [block for block in self._blocks if block.kind == "heading"]
+        level = min((heading.level for heading in headings), default=0)
+        top = [block for block in headings if block.level == level]
+        if len(top) == 1 and top[0] in self._blocks[:_TITLE_WITHIN]:
+            return text[top[0].start : top[0].end][:300]
+        return PurePosixPath(name).stem or name
 
     def _page_spans(self, pages: int) -> tuple[Page, ...]:
         if not self._pages:

@@ -36,7 +36,7 @@ def parse_docx(data: bytes, name: str, limits: ParseLimits) -> Document:
     for kind in ("footnote", "endnote"):
         _add_notes(builder, package.part(f"{kind}s.xml"), kind)
     for what, count in sorted(reader.dropped.items()):
-        builder.note(f"left out: {count} {what}")
+        builder.note(f"left out: {what} ({count})")
     metadata = package.properties()
     title = metadata.pop("title", "")
     if "creator" in metadata:
@@ -101,7 +101,7 @@ class _Reader:
                 for cell in cells:
                     self.blocks(cell, depth + 1)
             return
-        texts = [[_cell_text(cell) for cell in cells] for _, cells in rows]
+        texts = [row for _, cells in rows for row in _cell_rows([_cell_lines(cell) for cell in cells])]
         first = rows[0][0] if rows else None
         marked = first is not None and first.find(f"{W}trPr/{W}tblHeader") is not None
         header = marked or (len(texts) > 1 and all(0 < len(cell) <= 60 for cell in texts[0]))
@@ -151,8 +151,20 @@ def _is_vanished(run: Any) -> bool:
     return vanish is not None and vanish.get(W + "val", "1") not in ("0", "false", "off")
 
 
-def _cell_text(cell: Any) -> str:
-    return " ".join(part for part in (" ".join("".join(_texts(p)).split()) for p in cell.iter(_P)) if part)
+def _cell_lines(cell: Any) -> list[str]:
+    lines = [" ".join("".join(_texts(paragraph)).split()) for paragraph in cell.iter(_P)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _cell_rows(cells: list[list[str]]) -> list[list[str]]:
+    """Cells with equally many lines stand for several rows; otherwise the lines of a cell are one text."""
+    heights = {len(lines) for lines in cells if lines}
+    if len(heights) == 1 and heights != {1} and sum(bool(lines) for lines in cells) > 1:
+        (height,) = heights
+        return [[lines[number] if lines else "" for lines in cells] for number in range(height)]
+    return [[" ".join(line for line in lines if line) for lines in cells]]
 
 
 def _heading_level(style: str, outline: int) -> int:

@@ -199,7 +199,7 @@ def describe_dropped(dropped: dict[str, int]) -> str | None:
         "svg": "drawings",
         "footer": "footers",
     }
-    parts = [f"{dropped[tag]} {what}" for tag, what in names.items() if dropped.get(tag)]
+    parts = [f"{what} ({dropped[tag]})" for tag, what in names.items() if dropped.get(tag)]
     return "left out: " + ", ".join(parts) if parts else None
 
 

@@ -70,4 +70,4 @@ def _known_or_escaped(match: re.Match[str]) -> str:
 def _describe(source: MarkdownSource) -> str | None:
     if not source.dropped:
         return None
-    return "left out: " + ", ".join(f"{count} {what}" for what, count in source.dropped.items())
+    return "left out: " + ", ".join(f"{what} ({count})" for what, count in source.dropped.items())

@@ -8,20 +8,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ingest.parse.markdown_mdx import TagLines, is_mdx, without_components
+
 _FRONT = re.compile(r"\A\ufeff?---[^\S\n]*\n(.*?)\n(?:---|\.\.\.)[^\S\n]*(?:\n|\Z)", re.S)
 _FRONT_LINE = re.compile(r"([A-Za-z_][\w .-]*):\s*(.*)$")
 _FENCE = re.compile(r"^([ \t>]*(?:[-*+]\s+|\d+[.)]\s+)?)(`{3,}|~{3,})(.*)$")
-_MDX_SIGN = re.compile(
-    r"^(?:import\s.+\sfrom\s+['\"]|export\s+(?:const|default)|</?[A-Z]\w*[^>]*>\s*$|#{1,6} .*\{#[\w.-]+\}\s*$|:::\w)",
-    re.M,
-)
 _HEADING_ID = re.compile(r"\s*\{#[^}\n]*\}\s*$")
 _IMPORT = re.compile(r"^(?:import\s+(?:[\w*{].*\sfrom\s+)?['\"].*|export\s+(?:const|default|function)\b.*)$")
 _IMPORT_OPEN = re.compile(r"^import\s*\{[^}]*$")
-_COMPONENT = re.compile(r"</?[A-Z][\w.]*(?:\s+[\w-]+(?:=(?:\"[^\"]*\"|'[^']*'|\{[^}]*\}))?)*\s*/?>", re.S)
-_LABEL = re.compile(r"\blabel=(?:\"([^\"]*)\"|'([^']*)'|\{[\"'`]([^\"'`]*)[\"'`]\})")
-_JSX_COMMENT = re.compile(r"\{/\*.*?\*/\}", re.S)
-_JSX_ATTRIBUTE = re.compile(r"\s(?:style|className|class)=\{(?:\{[^{}]*\}|[^{}]*)\}")
 _CALLOUT = re.compile(r"^(\s*):::+\s*([A-Za-z]+)\s*(?:\[(.*)\]|(.*?))\s*$")
 _CALLOUT_END = re.compile(r"^\s*:::+\s*$")
 _LEARN_DIRECTIVE = re.compile(
@@ -49,10 +43,15 @@ class MarkdownSource:
 def prepare(text: str) -> MarkdownSource:
     """`text` with `\\n` line ends to plain Markdown; code fences are left as they are."""
     metadata, text = front_matter(text)
-    source = MarkdownSource(text, metadata, mdx=_MDX_SIGN.search(text) is not None)
+    segments = list(_split_fences(text))
+    source = MarkdownSource("", metadata, mdx=any(is_mdx(part) for is_code, part in segments if not is_code))
     parts = []
-    for is_code, part in _split_fences(text):
-        parts.append(part if is_code else _prose(part, source))
+    tags = TagLines()
+    for is_code, part in segments:
+        if source.mdx:
+            parts.append(tags.code(part) if is_code else _mdx_prose(part, source, tags))
+        else:
+            parts.append(part if is_code else _prose(part, source))
     source.text = "\n".join(parts)
     return source
 
@@ -95,17 +94,17 @@ def _split_fences(text: str) -> Iterator[tuple[bool, str]]:
 def _prose(text: str, source: MarkdownSource) -> str:
     text = _LEARN_INCLUDE.sub(lambda _: _dropped(source, "included files"), text)
     text = _XREF.sub(lambda match: "`" + match[1].replace("%2A", "").replace("%60", "`").strip("`*") + "`", text)
-    if source.mdx:
-        text = _JSX_COMMENT.sub("", text)
-        text = _JSX_ATTRIBUTE.sub("", text)
-        text = _COMPONENT.sub(lambda match: _component(match[0], source), text)
+    return "\n".join(part for line in text.split("\n") for part in _line(line, source))
+
+
+def _mdx_prose(text: str, source: MarkdownSource, tags: TagLines) -> str:
     lines: list[str] = []
     importing = False
-    for line in text.split("\n"):
-        if importing or (source.mdx and (_IMPORT.match(line) or _IMPORT_OPEN.match(line))):
+    for line in without_components(text, source.count).split("\n"):
+        if importing or _IMPORT.match(line) or _IMPORT_OPEN.match(line):
             importing = (importing or _IMPORT_OPEN.match(line) is not None) and "}" not in line
             continue
-        lines += _line(line, source)
+        lines += (part for tag_line in tags.lines(line) for part in _line(tag_line, source))
     return "\n".join(lines)
 
 
@@ -122,17 +121,6 @@ def _line(line: str, source: MarkdownSource) -> list[str]:
     if line.startswith("#") and _HEADING_IN_HTML.match(line):
         return ["", _HEADING_ID.sub("", line), ""]
     return [line]
-
-
-def _component(tag: str, source: MarkdownSource) -> str:
-    """Tab labels are content; other components are decoration or values filled in at build time."""
-    if tag.startswith("<TabItem") and (match := _LABEL.search(tag)):
-        label = match[1] or match[2] or match[3] or ""
-        return f"\n\n**{label}**\n\n"
-    if tag.endswith("/>"):
-        source.count("page components")
-        return ""
-    return "\n\n" if tag.startswith(("<Tab", "</Tab")) else ""
 
 
 def _dropped(source: MarkdownSource, what: str) -> str:

@@ -152,10 +152,7 @@ def _add(builder: TextBuilder, paragraphs: list[Paragraph], count: int) -> None:
 def _information(reader: PdfReader) -> tuple[str, dict[str, str]]:
     """(title, metadata); damaged information is as good as none."""
     found = dict(_information_entries(reader))
-    title = found.pop("title", "")
-    # Writers that were given no title leave the name of a file or of the program there.
-    doubtful = title.lower().startswith(("microsoft word -", "untitled", "(anonymous)")) or "." in title[-5:-2]
-    return ("" if doubtful else title), found
+    return found.pop("title", ""), found
 
 
 def _information_entries(reader: PdfReader) -> Iterator[tuple[str, str]]:

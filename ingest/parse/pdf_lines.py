@@ -178,7 +178,7 @@ def _paragraphs(
         level = levels.get(line.size, 0) if _could_head(line.text) else 0
         last = found[-1] if found else None
         if previous is not None and last is not None and _continues(previous, line, last, level, leading, width):
-            separator = " " if last.level or len(previous.text) >= width * 0.6 or line.text[:1].islower() else "\n"
+            separator = " " if last.level or len(previous.text) >= width * 0.7 or line.text[:1].islower() else "\n"
             found[-1] = Paragraph(_join(last.text, line.text, separator), page, last.level, last.is_item)
         else:
             found.append(Paragraph(line.text, page, level, not level and _ITEM.match(line.text) is not None))

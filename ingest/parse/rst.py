@@ -49,12 +49,14 @@ _OBJECTS = re.compile(
 )
 _LABELLED = frozenset(
     str.split(
-        "seealso versionadded versionchanged versionremoved deprecated todo change dropdown tab-item tab card "
+        "seealso versionadded versionchanged versionremoved deprecated todo dropdown tab-item tab card "
         "grid-item-card topic rubric"
     )
 )
+_LAYOUT = frozenset(("glossary", "grid", "container", "tab-set", "card-carousel"))  # their argument is no text
+_ENTRIES = {"changelog": 1, "change": 2}  # below the section they stand in
 _WORDS = {
-    "seealso": "See also",
+    "seealso": "See also:",
     "versionadded": "Added in version",
     "versionchanged": "Changed in version",
     "versionremoved": "Removed in version",
@@ -82,13 +84,16 @@ def parse_rst(decoded: Decoded, name: str, limits: ParseLimits) -> Document:
     walk = RstWalk(builder)
     walk.run(tree)
     for what, count in sorted(walk.dropped.items()):
-        builder.note(f"left out: {count} {what}")
+        builder.note(f"left out: {what} ({count})")
     return builder.document(
         name,
         "text/x-rst",
         metadata=walk.metadata,
         encoding=decoded.encoding,
         encoding_confidence=decoded.confidence,
+        nothing="the file holds no text of its own, it only includes others"
+        if walk.dropped
+        else "the file holds no text",
     )
 
 
@@ -126,8 +131,10 @@ class _Tolerant(Directive):
         if _OBJECTS.match(name):
             first = nodes.paragraph("", argument)
             return [first, *self._parsed()] if argument else self._parsed()
-        if name == "glossary":
+        if name in _LAYOUT:
             return self._parsed()
+        if name in _ENTRIES:
+            return [nodes.rubric("", argument, level=_ENTRIES[name]), *self._parsed()]
         if name in _LABELLED or (argument and self.content):
             return self._labelled(_WORDS.get(name, ""), argument)
         return self._parsed()

@@ -59,7 +59,7 @@ class RstWalk:
         elif isinstance(node, nodes.title | nodes.subtitle):
             self.builder.heading(inline_text(node), max(1, place.section))
         elif isinstance(node, nodes.rubric):
-            self._paragraph(inline_text(node), place)
+            self.builder.heading(_without_marks(inline_text(node)), place.section + node.get("level", 1))
         elif isinstance(node, nodes.literal_block | nodes.doctest_block | nodes.math_block):
             self.builder.code(node.astext())
         elif isinstance(node, nodes.table):
@@ -173,3 +173,8 @@ def inline_text(node: Any) -> str:
         elif not isinstance(child, _SKIPPED) or isinstance(child, nodes.target):
             parts.append(inline_text(child))
     return "".join(parts)
+
+
+def _without_marks(text: str) -> str:
+    """Titles of directives are not parsed: their inline markup is taken off here."""
+    return text.replace("``", "").replace("`", "")
