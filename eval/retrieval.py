@@ -1,0 +1,82 @@
+"""Retrieval on a public data set, through the real chunker, embedder, catalog and search. Knows no generation."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eval.datasets import BeirSet
+from eval.metrics import interval, percentile, share
+from eval.ranking import documents_of_passages, score_rankings
+from eval.workplace import add_texts
+from index.errors import FootnoteError
+from index.passage import SearchMode
+from rag.app import App
+
+PASSAGES = 50  # passages asked for, so that at least ten documents remain after passages of one document are joined
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalRun:
+    """Rankings per query, milliseconds per query asked, and the queries that crashed."""
+
+    rankings: dict[str, list[str]]
+    milliseconds: list[float]
+    crashed: list[str]
+
+
+def run_retrieval(
+    app: App,
+    data: BeirSet,
+    *,
+    mode: SearchMode,
+    exact: bool,
+    ingested: Callable[[int], None] = lambda _: None,
+    asked: Callable[[int], None] = lambda _: None,
+) -> RetrievalRun:
+    """Fill a collection with the documents and ask every query once."""
+    collection = app.catalog.create_collection(name="retrieval").id
+    add_texts(app, collection, data.documents, ingested)
+    names: dict[str, str] = {}
+    cursor = None
+    while True:
+        page = app.catalog.documents(collection, 500, cursor)
+        names |= {document.id: document.name for document in page.items}
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    rankings: dict[str, list[str]] = {}
+    milliseconds: list[float] = []
+    crashed: list[str] = []
+    app.searcher.search("a first question, so that none of the timed ones loads anything", collections=[collection])
+    for query, text in data.queries.items():
+        began = time.perf_counter()
+        try:
+            result = app.searcher.search(text, collections=[collection], k=PASSAGES, mode=mode, exact=exact)
+        except FootnoteError:
+            logger.exception("query %s crashed and scores zero", query)
+            crashed.append(query)
+            continue
+        milliseconds.append((time.perf_counter() - began) * 1000)
+        rankings[query] = documents_of_passages((names[p.document], p.score) for p in result.passages)
+        asked(1)
+    return RetrievalRun(rankings, milliseconds, crashed)
+
+
+def summarise_retrieval(data: BeirSet, run: RetrievalRun) -> dict[str, Any]:
+    """The figures under the names of the command contract, with 95 % bootstrap intervals."""
+    questions = list(data.queries)
+    scores = score_rankings(run.rankings, data.judged)
+    return {
+        "dataset": data.name,
+        "documents": len(data.documents),
+        "questions": len(questions),
+        "crashed": len(run.crashed),
+        **{name: share(values, questions) for name, values in scores.items()},
+        "ms_per_query_p50": percentile(run.milliseconds, 50),
+        "ms_per_query_p95": percentile(run.milliseconds, 95),
+        "intervals": {name: interval(values, questions) for name, values in scores.items()},
+    }
