@@ -236,7 +236,10 @@ def _info(row: Job) -> JobInfo:
 
 
 def _counts(session: Session, *where: Any) -> dict[str, int]:
-    found = dict(session.execute(select(Job.state, func.count()).where(*where).group_by(Job.state)).tuples().all())
+    found = {
+        state: count
+        for state, count in session.execute(select(Job.state, func.count()).where(*where).group_by(Job.state))
+    }
     return {state: found[state] for state in STATES if state in found}
 
 

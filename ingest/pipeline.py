@@ -99,6 +99,10 @@ class Pipeline:
             put.document, put.outcome, put.version, report | {"seconds": report["seconds"] | clock.laps}
         )
 
+    def tidy(self) -> None:
+        """Remove what uploads that a crash cut off left behind. Safe at any time."""
+        self._blobs.remove_abandoned()
+
     def close(self) -> None:
         """Give the embedding model back."""
         self._embedder.close()

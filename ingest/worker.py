@@ -4,24 +4,18 @@ It may be killed at any moment: what it had is taken over by another worker, or 
 """
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
-from index.catalog import Catalog
 from index.database import Database
-from index.embedder import Embedder
 from index.errors import DatabaseUnusable
-from ingest.blobs import Blobs
 from ingest.desk import Desk
 from ingest.ledger import Ledger
 from ingest.liveness import BEAT_SECONDS, Register, Watcher, runs_here, started, this_host
-from ingest.parse.limits import ParseLimits
 from ingest.pipeline import Pipeline
 from ingest.queue import TicketQueue, TicketRunner
 from ingest.sweep import Sweeper
@@ -38,9 +32,9 @@ _PARSER = "ingest.parse.child"  # the module that a parsing child runs
 class Worker:
     """Takes files in until it is told to stop. One per process.
 
-    `build` makes the pipeline, embedder and all, once, in the background; `run` closes it. `concurrency` documents are in work at a
-    time: one is parsed in its child process while another is embedded; as many again wait at hand. With `parent_pid`
-    the worker ends soon after that process does.
+    `build` makes the pipeline, embedder and all, once, in the background; `run` closes it. `concurrency` documents are
+    in work at a time: one is parsed in its child process while another is embedded; as many again wait at hand. With
+    `parent_pid` the worker ends soon after that process does.
     """
 
     def __init__(
@@ -68,6 +62,7 @@ class Worker:
         if pipeline is None:
             return
         try:
+            pipeline.tidy()
             while not self._ended(stop):
                 self._shift(pipeline, stop)
         finally:
@@ -168,52 +163,3 @@ def _sweep(sweeper: Sweeper, desk: Desk, stopping: threading.Event) -> None:
         except Exception:
             log.exception("a round of the sweep failed; the next one tries again")
         stopping.wait(_SWEEP_SECONDS)
-
-
-def open_worker(
-    database: Database,
-    jobs_url: str,
-    blobs: Blobs,
-    open_embedder: Callable[[], Embedder],
-    limits: ParseLimits,
-    *,
-    concurrency: int = 2,
-    parent_pid: int | None = None,
-) -> Worker:
-    """A worker with the real parts. The model is loaded by `run`, not here."""
-
-    def build() -> Pipeline:
-        blobs.remove_abandoned()
-        return Pipeline(Catalog(database), open_embedder(), blobs, limits)
-
-    return Worker(database, jobs_url, build, concurrency=concurrency, parent_pid=parent_pid)
-
-
-def run_worker(
-    *,
-    data: Path,
-    database_url: str,
-    jobs_url: str,
-    open_embedder: Callable[[], Embedder],
-    limits: ParseLimits,
-    concurrency: int = 2,
-    parent_pid: int | None = None,
-    stop: threading.Event | None = None,
-) -> None:
-    """The whole life of a worker process over the data folder: until SIGTERM, SIGINT, `stop`, or the parent's end.
-
-    Call it from the main thread unless `stop` is given: without it the two signals are taken over.
-    """
-    if stop is None:
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: stop.set())
-    database = Database(database_url)
-    try:
-        database.migrate()
-        blobs = Blobs(data / "blobs")
-        open_worker(
-            database, jobs_url, blobs, open_embedder, limits, concurrency=concurrency, parent_pid=parent_pid
-        ).run(stop)
-    finally:
-        database.close()
