@@ -63,8 +63,8 @@ def list_models(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json({"items": found})
     else:
-        rows = ((m.name, "here" if m.local else "remote", m.context_tokens, m.file or "") for m in found)
-        print_table(("name", "runs", "context", "file"), rows, empty="No model is configured.")
+        rows = ((m.name, "here" if m.local else "remote", m.context, m.problem or m.title) for m in found)
+        print_table(("name", "runs", "context", "what it is"), rows, empty="No model is configured.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,9 @@ def _packages() -> Iterator[Finding]:
 def _build() -> Finding:
     if find_spec("llama_cpp") is None:
         return Finding("llama.cpp build", "missing", "not installed", "run: make setup")
-    from rag.llm.llama import system_info  # loads a 20 MB library, which only this line needs
+    from rag.llm.llama import build_features  # loads a 20 MB library, which only this line needs
 
-    info = system_info()
+    info = build_features()
     wanted = {"avx2": "AVX2", "avx512f": "AVX512"}
     lacking = [shown for flag, shown in wanted.items() if flag in _processor_flags() and f"{shown} = 1" not in info]
     if lacking:
@@ -172,9 +172,9 @@ def _model_file(settings: Settings) -> Finding:
         described = next(model for model in registry.describe() if model.name == "local")
     finally:
         registry.close()
-    if described.ready:
-        return Finding("local model", "ok", str(described.file))
-    return Finding("local model", "missing", str(described.file), "set model.path to a GGUF file, or run: make setup")
+    if described.problem:
+        return Finding("local model", "missing", described.problem, "set model.path to a GGUF file, or run: make setup")
+    return Finding("local model", "ok", described.file)
 
 
 COMMANDS = (settings_command, models, doctor)

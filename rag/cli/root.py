@@ -14,19 +14,19 @@ from index.errors import FootnoteError
 from rag.settings import Settings, load_settings
 
 
-# Which module brings which commands. They load when they are called, so that `footnote --help` is quick.
-_OWN_COMMANDS = {
-    "serve": "rag.cli.serving",
-    "worker": "rag.cli.serving",
-    "ingest": "rag.cli.ingesting",
-    "jobs": "rag.cli.ingesting",
-    "ask": "rag.cli.answering",
-    "search": "rag.cli.answering",
-    "collections": "rag.cli.corpus",
-    "documents": "rag.cli.corpus",
-    "models": "rag.cli.housekeeping",
-    "settings": "rag.cli.housekeeping",
-    "doctor": "rag.cli.housekeeping",
+# name -> (module, what it does). A module loads when its command is called, so that `footnote --help` is quick.
+OWN_COMMANDS = {
+    "serve": ("rag.cli.serving", "Serve the API and the pages, with worker processes beside."),
+    "worker": ("rag.cli.serving", "Run one ingestion worker until it is told to stop."),
+    "ingest": ("rag.cli.ingesting", "Take in files and folders."),
+    "jobs": ("rag.cli.ingesting", "List, show, retry and cancel ingestion jobs."),
+    "ask": ("rag.cli.answering", "Answer a question from the documents of a collection, with footnotes."),
+    "search": ("rag.cli.answering", "Show the passages nearest to a question, with the scores of each stage."),
+    "collections": ("rag.cli.corpus", "List, create, show and delete collections."),
+    "documents": ("rag.cli.corpus", "List, show and delete documents."),
+    "models": ("rag.cli.housekeeping", "The models that can answer."),
+    "settings": ("rag.cli.housekeeping", "Show every setting with its value and where the value came from."),
+    "doctor": ("rag.cli.housekeeping", "Say what is installed and what is missing, with the mend."),
 }
 
 
@@ -34,14 +34,22 @@ class RootGroup(click.Group):
     """Loads commands by name and turns every error of ours into `footnote: ...` and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_OWN_COMMANDS, *sorted(entry.name for entry in _plugin_commands())]
+        return [*OWN_COMMANDS, *sorted(entry.name for entry in _plugin_commands())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _OWN_COMMANDS:
-            room = importlib.import_module(_OWN_COMMANDS[cmd_name])
+        if cmd_name in OWN_COMMANDS:
+            room = importlib.import_module(OWN_COMMANDS[cmd_name][0])
             return next(command for command in room.COMMANDS if command.name == cmd_name)
         entry = next((entry for entry in _plugin_commands() if entry.name == cmd_name), None)
         return entry.load() if entry else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, line) for name, (_, line) in OWN_COMMANDS.items()]
+        for entry in _plugin_commands():
+            command: click.Command = entry.load()
+            rows.append((entry.name, command.get_short_help_str(limit=200)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
