@@ -4,13 +4,11 @@ A unit is never longer than one chunk may be: longer blocks are divided at their
 sentence that is itself too long is divided between its tokens.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ingest.document import Block, Document
 from ingest.sentences import split_sentences
@@ -56,19 +54,18 @@ class Ruler:
     """Counts tokens of any span of one text after tokenising it once."""
 
     def __init__(self, text: str, tokenizer: TokenCounter, blocks: Sequence[Block]) -> None:
-        self._starts: NDArray[np.int64] = _token_starts(text, tokenizer, blocks)  # (tokens,) characters
+        self._starts = _token_starts(text, tokenizer, blocks)  # (tokens,) characters
 
     def tokens(self, start: int, end: int) -> int:
         """Tokens that begin in [start, end)."""
-        low, high = np.searchsorted(self._starts, (start, end))
-        return int(high - low)
+        return bisect_left(self._starts, end) - bisect_left(self._starts, start)
 
     def cut(self, start: int, tokens: int) -> int:
-        """Where `tokens` tokens after `start` end; at least one character further."""
-        position = int(np.searchsorted(self._starts, start)) + tokens
+        """Where the token that comes `tokens` tokens after `start` begins; -1 when there are not so many."""
+        position = bisect_left(self._starts, start) + tokens
         if position >= len(self._starts):
             return -1
-        return max(int(self._starts[position]), start + 1)
+        return max(self._starts[position], start + 1)
 
 
 class Pages:
@@ -182,13 +179,12 @@ def _paragraphs(text: str, start: int, end: int) -> list[Block]:
     return found
 
 
-def _token_starts(text: str, tokenizer: TokenCounter, blocks: Sequence[Block]) -> NDArray[np.int64]:
+def _token_starts(text: str, tokenizer: TokenCounter, blocks: Sequence[Block]) -> "array[int]":
     """Portions end between blocks, or between lines of a block too long for one portion: there no token crosses."""
-    parts = []
+    starts = array("q")
     for start, end in _portions(text, blocks):
-        spans = tokenizer.offsets(text[start:end])
-        parts.append(np.fromiter((span[0] for span in spans), np.int64, len(spans)) + start)
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        starts.extend(start + span[0] for span in tokenizer.offsets(text[start:end]))
+    return starts
 
 
 def _portions(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:

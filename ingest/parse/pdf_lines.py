@@ -92,12 +92,17 @@ def paragraphs_of_pages(pages: Sequence[Sequence[Line]]) -> tuple[list[Paragraph
 
 
 def without_furniture(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Line]], list[str]]:
-    """Drop lines that stand at the edge of most pages, digits apart: running headers, footers, page numbers."""
+    """Drop lines that stand at the edge of most pages, digits apart: running headers, footers, page numbers.
+
+    Large type is never dropped: "Chapter 3" opens its page as regularly as a header does.
+    """
     if len(pages) < 3:
         return [list(page) for page in pages], []
+    largest = _body_size(pages) * _HEADING_RATIO
     seen: Counter[str] = Counter()
     for page in pages:
-        seen.update({_shape(line.text) for line in (*page[:_EDGE_LINES], *page[-_EDGE_LINES:])})
+        edge = (*page[:_EDGE_LINES], *page[-_EDGE_LINES:])
+        seen.update({_shape(line.text) for line in edge if line.size < largest})
     filled = sum(bool(page) for page in pages)
     enough = max(3, _half(filled))
     repeated = {shape for shape, count in seen.items() if count >= enough}
@@ -107,7 +112,7 @@ def without_furniture(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Line]]
         remaining = []
         for position, line in enumerate(page):
             at_edge = position < _EDGE_LINES or position >= len(page) - _EDGE_LINES
-            if at_edge and _shape(line.text) in repeated:
+            if at_edge and line.size < largest and _shape(line.text) in repeated:
                 dropped.setdefault(_shape(line.text), line.text[:80])
             else:
                 remaining.append(line)

@@ -7,7 +7,7 @@ from ingest.parse.build import TextBuilder
 from ingest.parse.encoding import Decoded
 from ingest.parse.limits import ParseLimits
 
-_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
+_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n(?:[^\S\n]*\n)*")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s")
 _INDENTED = re.compile(r"(?:[ ]{4}|\t)")
 
