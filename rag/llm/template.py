@@ -31,7 +31,7 @@ PLAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a rendered prompt. `message`: index of the message whose content it is, None if the template's own."""
+    """A stretch of a rendered prompt. `message`: index of the message it comes from, None for the template's own."""
 
     text: str
     message: int | None
