@@ -1,9 +1,10 @@
-"""`footnote eval ...`: data sets and suites through the real service. Parses words and prints; measures nothing itself."""
+"""`footnote eval ...`: data sets and suites through the real service. Parses words, measures nothing."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _messages = Console(stderr=True, highlight=False)
 
 
 class EvaluationGroup(click.Group):
-    """Turns an error of an evaluation into one line and exit code 1, as the root command does with those of Footnote."""
+    """Turns an error of an evaluation into one line and exit code 1, as the root command does with other errors."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -74,4 +75,4 @@ def _bars(*tasks: tuple[str, int]) -> Iterator[tuple[Callable[[int], None], ...]
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_messages, transient=True) as progress:
         made = [progress.add_task(name, total=total) for name, total in tasks]
-        yield tuple(lambda count, task=task: progress.advance(task, count) for task in made)
+        yield tuple(partial(progress.advance, task) for task in made)

@@ -75,10 +75,8 @@ def read_beir(folder: Path, limit: int | None = None) -> BeirSet:
     qrels = folder / "qrels.tsv" if (folder / "qrels.tsv").is_file() else folder / "qrels" / "test.tsv"
     judged = _read_qrels(qrels)
     texts = {str(row["_id"]): str(row["text"]) for row in _rows(folder / "queries.jsonl", "_id", "text")}
-    queries = {
-        query: text for query, text in texts.items() if any(grade > 0 for grade in judged.get(query, {}).values())
-    }
-    queries = dict(list(queries.items())[:limit])
+    relevant = [query for query in texts if any(grade > 0 for grade in judged.get(query, {}).values())]
+    queries = {query: texts[query] for query in relevant[:limit]}
     if not queries:
         raise DatasetUnreadable(f"{folder} has no query with a relevant document; its files do not belong together")
     documents = tuple(
