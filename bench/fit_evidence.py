@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 from index.catalog import Catalog, NewChunk, NewDocument
 from index.database import Database
-from index.embedder import Embedder
+from index.embedder import Embedder, open_embedder
 from index.embedder_stamp import EmbedderStamp
 from index.passage import Passage
 from index.schema import Base
 from index.search import Searcher
 from ingest.chunk import chunk_document
-from ingest.document import Document
+from ingest.document import Chunk, Document
 from rag.calibration import Logistic
 from rag.compose import choose_evidence, quote
 from rag.evidence import Evidence, FeatureScorer, decision_features, unit_features
@@ -49,8 +49,8 @@ EVIDENCE_PRIOR = {
     "how_steps": 0.8, "item": 0.0, "code": -0.7, "rank": 0.5,
 }  # fmt: skip
 DECISION_PRIOR = {
-    "best": 0.6, "margin": 0.1, "cosine": 4.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 1.0, "found_near": 0.5,
-    "names_here": 0.7, "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
+    "best": 0.6, "margin": 0.1, "cosine": 4.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 1.0,
+    "found_near": 0.5, "names_here": 0.7, "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
 }  # fmt: skip
 SUPPORT_PRIOR = {
     "cover_best": 2.0, "cover_all": 1.0, "fresh_best": 1.0, "fresh_all": 1.0, "joint": 1.0, "number_missing": -1.5,
@@ -123,8 +123,11 @@ class Corpus:
         catalog = Catalog(self._database)
         self._collection = catalog.create_collection("fit").id
         self.document_of: dict[str, str] = {}
-        for number, context in enumerate(contexts):
-            self._add(catalog, number, context)
+        documents = [Document(f"{n}.txt", "text/plain", "", context) for n, context in enumerate(contexts)]
+        chunks = [chunk_document(document, embedder, embedder.max_tokens) for document in documents]
+        embedder.embed([chunk.text for parts in chunks for chunk in parts])  # at once: the rows are remembered
+        for document, parts in zip(documents, chunks, strict=True):
+            self._add(catalog, document, parts)
         self._search = Searcher(self._database, catalog, embedder, folder / "views")
         self._search.refresh()
 
@@ -146,9 +149,7 @@ class Corpus:
         self._search.close()
         self._database.close()
 
-    def _add(self, catalog: Catalog, number: int, context: str) -> None:
-        document = Document(f"{number}.txt", "text/plain", "", context)
-        chunks = chunk_document(document, self.embedder, self.embedder.max_tokens)
+    def _add(self, catalog: Catalog, document: Document, chunks: Sequence[Chunk]) -> None:
         new = [NewChunk(c.ordinal, c.start, c.end, c.text, c.heading, c.page, c.tokens) for c in chunks]
         outcome = catalog.put_document(
             NewDocument(
@@ -156,9 +157,9 @@ class Corpus:
                 name=document.name,
                 title="",
                 media_type="text/plain",
-                content_hash=hashlib.sha256(context.encode()).hexdigest(),
-                size=len(context),
-                text=context,
+                content_hash=hashlib.sha256(document.text.encode()).hexdigest(),
+                size=len(document.text),
+                text=document.text,
                 pages=(),
                 metadata={},
                 report={},
@@ -168,7 +169,7 @@ class Corpus:
                 stamp=self.embedder.stamp.key,
             )
         )
-        self.document_of[context] = outcome.document
+        self.document_of[document.text] = outcome.document
 
 
 def read(folder: Path, *names: str) -> list[dict[str, Any]]:
@@ -293,7 +294,7 @@ def quoted_right(corpus: Corpus, looked: Looked, ranked: Sequence[Evidence]) -> 
 def retrieval_figures(
     held_out: Sequence[tuple[Corpus, Looked, tuple[Evidence, ...]]], decision: Logistic
 ) -> dict[str, float]:
-    """Shares of answerable questions whose quote, best unit, or nearest unit by cosine alone is right; and separation."""
+    """Shares of answerable questions whose quote, best unit, or nearest unit by cosine alone is right; separation."""
     scored = [
         (decision.probability(decision_features(x.case.question, x.passages, r)), quoted_right(c, x, r), x, r, c)
         for c, x, r in held_out
@@ -356,8 +357,6 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--cache", type=Path, default=Path("data/models"), help="where the converted embedder is kept")
     given = parser.parse_args()
-    from index.embedder_open import open_embedder  # the models are only loaded when something is fitted
-
     embedder = RememberingEmbedder(open_embedder(cache_folder=given.cache))
     evidence, decision, figures = fit_retrieval(given.data / "reader", embedder)
     support, support_figures = fit_support(given.data / "verifier", embedder)

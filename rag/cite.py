@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ingest.sentences import split_sentences
 from rag.events import Citation, Source, SourceSpan
 from rag.evidence import Evidence
+from rag.units import whole_sentences
 from rag.words import content_stems, numbers, share
 
 LEAST_MATCH = 0.45
@@ -62,7 +62,7 @@ def citation(start: int, end: int, backing: Sequence[Evidence], sources: Sequenc
 def sentences_of(text: str) -> list[tuple[int, int]]:
     """Spans of the answer's sentences without white space around them; lines of a list are sentences."""
     spans: list[tuple[int, int]] = []
-    for start, end in split_sentences(text):
+    for start, end in whole_sentences(text):
         piece = text[start:end]
         start += len(piece) - len(piece.lstrip())
         end -= len(piece) - len(piece.rstrip())

@@ -14,6 +14,8 @@ UnitKind = Literal["sentence", "item", "row", "code", "steps", "heading"]
 _ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|Step \d+[.:])[ \t]+(?=\S)")
 _NUMBERED = re.compile(r"[ \t]*(?:\(?\d{1,3}[.)]|Step \d+[.:])[ \t]+")
 _ROW = re.compile(r"\S[ \t]*(?:\||\t)[ \t]*\S")
+_RECORD = re.compile(r"[^:;]{1,60}: [^;]*(?:; [^:;]{1,60}: [^;]*)+")  # a row that carries its own header
+_FIELD = re.compile(r"[\w .-]{1,40}: \S")
 _RULE = re.compile(r"^[\s|:+=*_-]+$")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)")
 MOST_STEPS = 12
@@ -24,7 +26,7 @@ MOST_STEP_CHARACTERS = 1_200
 class Unit:
     """A piece of a passage. `text == document.text[start:end]`, an item without its marker.
 
-    `lead` is the line that introduces it: a heading inside the passage, the sentence before a list, a table's first row.
+    `lead` introduces it: a heading inside the passage, the sentence before a list, a table's first row.
     """
 
     passage: int  # position of the passage in the sequence it came from
@@ -63,8 +65,10 @@ def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
     A lead-in ("To reset your password:") and the list after it also come together as one unit of kind `steps`.
     """
     units: list[Unit] = []
-    for block in _blocks(_lines(text)):
-        units += _block_units(text, block)
+    blocks = _blocks(_lines(text))
+    for place, block in enumerate(blocks):
+        alone = all(other[0].kind != "item" for other in blocks[max(place - 1, 0) : place + 2] if other is not block)
+        units += _block_units(text, block, alone=alone)
     units += _steps(text, units)
     units.sort(key=lambda unit: (unit.start, -unit.end))
     return [
@@ -83,10 +87,21 @@ def _leads(units: Sequence[Unit]) -> list[str]:
             heading, introduction = unit.text.lstrip("# "), ""
         elif unit.kind == "sentence":
             introduction = unit.text if unit.text.endswith(":") else ""
-        header = (header or unit.text) if unit.kind == "row" else ""
+        header = (header or unit.text) if unit.kind == "row" and _ROW.search(unit.text) else ""
         nearest = header if unit.kind == "row" else introduction if unit.kind == "item" else ""
         leads.append(" ".join(part for part in (heading, nearest) if part and part != unit.text))
     return leads
+
+
+def whole_sentences(text: str) -> list[tuple[int, int]]:
+    """Spans of sentences, in order. A piece that goes on in lower case belongs to the one before: `press Why? to see`."""
+    spans: list[tuple[int, int]] = []
+    for start, end in split_sentences(text):
+        if spans and text[start].islower() and text[spans[-1][1] - 1] in "?!\"'”’" and "\n" not in text[spans[-1][1] : start]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans
 
 
 def _lines(text: str) -> list[_Line]:
@@ -103,7 +118,7 @@ def _lines(text: str) -> list[_Line]:
             kind = "blank"
         elif _ITEM.match(raw):
             kind = "item"
-        elif _ROW.search(body):
+        elif _ROW.search(body) or _RECORD.fullmatch(body):
             kind = "row"
         else:
             kind = "prose"
@@ -138,10 +153,12 @@ def _is_heading_line(block: Sequence[_Line]) -> bool:
     return len(block) == 1 and block[0].text.startswith("#")
 
 
-def _block_units(text: str, block: Sequence[_Line]) -> list[Unit]:
+def _block_units(text: str, block: Sequence[_Line], *, alone: bool) -> list[Unit]:
     start, end = block[0].start, block[-1].end
     kind = block[0].kind
     if kind == "item":
+        if alone and _NUMBERED.match(text, start) and _reads_as_heading(text[start:end]):
+            return [Unit(0, "heading", start, end, text[start:end])]
         marker = _ITEM.match(text, start)
         start = marker.end() if marker else start
         return [Unit(0, "item", start, end, text[start:end])]
@@ -149,7 +166,9 @@ def _block_units(text: str, block: Sequence[_Line]) -> list[Unit]:
         return [Unit(0, "row", start, end, text[start:end])]
     if kind == "code":
         return [Unit(0, "code", start, end, text[start:end])]
-    spans = [_trimmed(text, start + a, start + b) for a, b in split_sentences(text[start:end])]
+    if len(block) > 1 and all(_FIELD.match(line.text) for line in block):
+        return [Unit(0, "row", start, end, text[start:end])]
+    spans = [_trimmed(text, start + a, start + b) for a, b in whole_sentences(text[start:end])]
     if len(spans) == 1 and _reads_as_heading(text[spans[0][0] : spans[0][1]]):
         return [Unit(0, "heading", *spans[0], text[spans[0][0] : spans[0][1]])]
     return [Unit(0, "sentence", a, b, text[a:b]) for a, b in spans if b > a]

@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from index.embedder import Embedder
-from ingest.sentences import split_sentences
 from rag.calibration import Logistic
 from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
+from rag.units import whole_sentences
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
 
 _COURTESIES = frozenset({"yes", "sure", "ok", "okay", "hello", "hi", "thank", "sorry", "certain", "cours", "absolut"})
@@ -67,7 +67,7 @@ def verdict_of(support: Support, threshold: float) -> tuple[VerdictName, float]:
 
 def premises_of(evidence: Sequence[str], sentence: str) -> list[str]:
     """The sentences of the evidence, those nearest to the claim by words when there are many."""
-    premises = [text[a:b].strip() for text in evidence for a, b in split_sentences(text)]
+    premises = [text[a:b].strip() for text in evidence for a, b in whole_sentences(text)]
     premises = [premise for premise in premises if premise]
     if len(premises) > MOST_PREMISES:
         stems = set(content_stems(sentence))

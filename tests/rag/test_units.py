@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.passage import Passage
-from rag.units import split_passage, units_of
+from rag.units import split_passage, units_of, whole_sentences
 
 GUIDE = """Reset a password
 
@@ -63,6 +63,16 @@ def test_a_span_that_two_passages_share_comes_once():
         (0, "Two is here."),
         (1, "Three is here."),
     ]
+
+
+def test_records_are_rows_and_a_lone_numbered_line_is_a_heading():
+    text = "1. Limits\n\nLimit: Sites; Basic: 1; Unit: sites\nLimit: Hubs; Basic: 2; Unit: hubs"
+    assert [(u.kind, u.lead) for u in split_passage(text)] == [("heading", ""), ("row", "1. Limits"), ("row", "1. Limits")]
+
+
+def test_a_question_mark_in_a_name_does_not_end_the_sentence():
+    text = "Choose Forgot your password? on the page. Then wait."
+    assert [text[a:b] for a, b in whole_sentences(text)] == ["Choose Forgot your password? on the page.", "Then wait."]
 
 
 @given(st.text(alphabet="ab.1-|:#`\n \t(A", max_size=80), st.integers(0, 50))
