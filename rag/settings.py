@@ -7,7 +7,7 @@ Order of precedence: command line, environment (`FOOTNOTE_SERVER_PORT`), `footno
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -74,7 +74,7 @@ class Settings:
     model_queue: int = _setting(32, "Questions that may wait for the local model; more get 503 with Retry-After.")
 
     openai_base_url: str = _setting("", "Base URL of an OpenAI-compatible endpoint. Empty: the official one.")
-    openai_api_key: str = _setting("", "Key for that endpoint. The remote model exists only when this is set.", secret=True)
+    openai_api_key: str = _setting("", "Key for that endpoint. Without it there is no such model.", secret=True)
     openai_model: str = _setting("", "Model name there.")
     openai_context_tokens: int = _setting(32_768, "Context of that model, in tokens.")
     anthropic_base_url: str = _setting("", "Base URL of the Anthropic API. Empty: the official one.")
@@ -121,7 +121,8 @@ def load_settings(
     """Read all sources once.
 
     `overrides` maps attributes (`server_port`) to values from the command line; None values are ignored.
-    Returns the settings and, per attribute, where its value came from ("command line", "environment", a file, "default").
+    Returns the settings and, per attribute, where its value came from: "command line",
+    "environment", "footnote.toml" or "default".
     Raises SettingsError with the offending name.
     """
     environment = os.environ if environment is None else environment
@@ -144,12 +145,20 @@ def load_settings(
     return replace(Settings(), **values), origin
 
 
+def override(
+    settings: Settings, origin: Mapping[str, str], given: Mapping[str, Any]
+) -> tuple[Settings, Mapping[str, str]]:
+    """The settings with values of a command's own options put over them; None values are ignored."""
+    changed = {name: value for name, value in given.items() if value is not None}
+    return replace(settings, **changed), {**origin, **dict.fromkeys(changed, "command line")}
+
+
 def settings_table() -> list[tuple[str, str, str, str, str]]:
     """(name, environment name, type, default, help) per setting, in order."""
-    hints = get_type_hints(Settings)
+    hints, defaults = get_type_hints(Settings), Settings()
     rows = []
     for item in fields(Settings):
-        default = item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
+        default = getattr(defaults, item.name)
         choices = item.metadata["choices"]
         kind = " \\| ".join(choices) if choices else getattr(hints[item.name], "__name__", str(hints[item.name]))
         shown = ", ".join(default) if isinstance(default, tuple) else str(default)
@@ -198,7 +207,9 @@ def _refuse_unknown(environment: Mapping[str, str], from_file: Mapping[str, Any]
     known = {item.name for item in fields(Settings)}
     for name in from_file:
         if name not in known:
-            raise SettingsError(f"footnote.toml sets {setting_name(name)!r}, which is no setting; see `footnote settings`")
+            raise SettingsError(
+                f"footnote.toml sets {setting_name(name)!r}, which is no setting; see `footnote settings`"
+            )
     elsewhere = {"FOOTNOTE_EVAL_DATA", "FOOTNOTE_TRAIN_DATA"}
     known_outside = {environment_name(name) for name in known} | elsewhere
     for name in environment:

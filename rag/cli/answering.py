@@ -182,9 +182,7 @@ def _quotes(citations: Sequence[Citation], source: Source) -> list[str]:
 @click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
 @json_option
 @click.pass_context
-def search(
-    ctx: click.Context, query: str, collections: tuple[str, ...], count: int, mode: str, as_json: bool
-) -> None:
+def search(ctx: click.Context, query: str, collections: tuple[str, ...], count: int, mode: str, as_json: bool) -> None:
     """Show the passages nearest to a question, with the scores of each stage."""
     app = open_app(ctx)
     chosen = [app.catalog.collection(name).id for name in collections]

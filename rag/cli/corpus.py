@@ -1,9 +1,12 @@
 """`footnote collections` and `footnote documents`: what there is, and its removal."""
 
+from collections.abc import Sequence
+
 import click
 
-from index.catalog import Catalog, CollectionInfo
+from index.catalog import Catalog
 from index.database import Database
+from index.rows import CollectionInfo, Egress
 from rag.cli.show import json_option, print_json, print_table, settings_of
 
 
@@ -46,7 +49,7 @@ def list_collections(ctx: click.Context, as_json: bool) -> None:
 )
 @json_option
 @click.pass_context
-def create_collection(ctx: click.Context, name: str, description: str, egress: str, as_json: bool) -> None:
+def create_collection(ctx: click.Context, name: str, description: str, egress: Egress, as_json: bool) -> None:
     """Create an empty collection."""
     info = open_catalog(ctx).create_collection(name, description=description, egress=egress)
     if as_json:
@@ -82,7 +85,7 @@ def delete_collection(ctx: click.Context, name: str, yes: bool) -> None:
     click.echo(f"Deleted {info.name}.")
 
 
-def _print_collections(found: list[CollectionInfo], as_json: bool) -> None:
+def _print_collections(found: Sequence[CollectionInfo], as_json: bool) -> None:
     if as_json:
         print_json({"items": found})
         return
@@ -109,15 +112,15 @@ def list_documents(ctx: click.Context, collection: str, limit: int, cursor: str 
     catalog = open_catalog(ctx)
     found = catalog.documents(catalog.collection(collection).id, limit=limit, cursor=cursor)
     if as_json:
-        print_json({"items": found.items, "next": found.next})
+        print_json({"items": found.items, "next": found.next_cursor})
         return
     print_table(
         ("id", "name", "version", "characters", "created", "title"),
         ((d.id, d.name, d.version, d.characters, d.created_at, d.title) for d in found.items),
         empty="No documents in this collection yet.",
     )
-    if found.next:
-        click.echo(f"More: --cursor {found.next}")
+    if found.next_cursor:
+        click.echo(f"More: --cursor {found.next_cursor}")
 
 
 @documents.command("show")

@@ -161,7 +161,7 @@ def _build() -> Finding:
     wanted = {"avx2": "AVX2", "avx512f": "AVX512"}
     lacking = [shown for flag, shown in wanted.items() if flag in _processor_flags() and f"{shown} = 1" not in info]
     if lacking:
-        mend = "rebuild for this processor: pip install --force-reinstall --no-cache-dir --no-binary :all: llama-cpp-python"
+        mend = "rebuild it here: make clean, pip cache remove llama_cpp_python, make setup"
         return Finding("llama.cpp build", "warning", f"built without {', '.join(lacking)}", mend)
     return Finding("llama.cpp build", "ok", "uses this processor's features")
 

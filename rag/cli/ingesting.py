@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from index.catalog import Catalog, CollectionInfo
 from index.errors import NoSuchCollection
 from ingest.errors import IngestError
-from ingest.jobs import JobInfo, Jobs
+from ingest.job import STATES, JobInfo, JobState
+from ingest.jobs import Jobs
 from rag.app import IngestParts, ingest_parts, worker_parts
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
 
@@ -101,7 +102,7 @@ def _jobs_of(jobs: Jobs, batch: str) -> list[JobInfo]:
     while True:
         page = jobs.jobs(batch=batch, limit=200, cursor=cursor)
         found += page.items
-        cursor = page.next
+        cursor = page.next_cursor
         if cursor is None:
             return found
 
@@ -170,7 +171,7 @@ def _open_jobs(ctx: click.Context) -> IngestParts:
 @jobs_group.command("list")
 @click.option("--collection", help="Only of this collection.")
 @click.option("--batch", help="Only of this batch.")
-@click.option("--state", help="Only in this state, for example failed.")
+@click.option("--state", type=click.Choice(STATES), help="Only in this state.")
 @click.option("--limit", default=50, show_default=True)
 @click.option("--cursor", help="Where the last list ended.")
 @json_option
@@ -179,7 +180,7 @@ def list_jobs(
     ctx: click.Context,
     collection: str | None,
     batch: str | None,
-    state: str | None,
+    state: JobState | None,
     limit: int,
     cursor: str | None,
     as_json: bool,
@@ -189,15 +190,15 @@ def list_jobs(
     chosen = parts.catalog.collection(collection).id if collection else None
     page = parts.jobs.jobs(collection=chosen, batch=batch, state=state, limit=limit, cursor=cursor)
     if as_json:
-        print_json({"items": page.items, "next": page.next})
+        print_json({"items": page.items, "next": page.next_cursor})
         return
     print_table(
         ("id", "file", "state", "passages", "attempts", "reason"),
         ((j.id, j.name, j.state, j.chunks_done, j.attempts, j.error or "") for j in page.items),
         empty="No jobs.",
     )
-    if page.next:
-        click.echo(f"More: --cursor {page.next}")
+    if page.next_cursor:
+        click.echo(f"More: --cursor {page.next_cursor}")
 
 
 @jobs_group.command("show")
@@ -210,7 +211,18 @@ def show_job(ctx: click.Context, job: str, as_json: bool) -> None:
     if as_json:
         print_json(info)
     else:
-        names = ("id", "name", "state", "attempts", "reason", "error", "document", "outcome", "created_at", "finished_at")
+        names = (
+            "id",
+            "name",
+            "state",
+            "attempts",
+            "reason",
+            "error",
+            "document",
+            "outcome",
+            "created_at",
+            "finished_at",
+        )
         print_table(("field", "value"), ((name, getattr(info, name)) for name in names), empty="")
 
 

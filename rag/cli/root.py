@@ -13,7 +13,6 @@ import click
 from index.errors import FootnoteError
 from rag.settings import Settings, load_settings
 
-
 # name -> (module, what it does). A module loads when its command is called, so that `footnote --help` is quick.
 OWN_COMMANDS = {
     "serve": ("rag.cli.serving", "Serve the API and the pages, with worker processes beside."),
@@ -33,17 +32,19 @@ OWN_COMMANDS = {
 class RootGroup(click.Group):
     """Loads commands by name and turns every error of ours into `footnote: ...` and exit code 1."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return [*OWN_COMMANDS, *sorted(entry.name for entry in _plugin_commands())]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in OWN_COMMANDS:
             room = importlib.import_module(OWN_COMMANDS[cmd_name][0])
-            return next(command for command in room.COMMANDS if command.name == cmd_name)
+            own: tuple[click.Command, ...] = room.COMMANDS
+            return next(command for command in own if command.name == cmd_name)
         entry = next((entry for entry in _plugin_commands() if entry.name == cmd_name), None)
-        return entry.load() if entry else None
+        loaded: click.Command | None = entry.load() if entry else None
+        return loaded
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         rows = [(name, line) for name, (_, line) in OWN_COMMANDS.items()]
         for entry in _plugin_commands():
             command: click.Command = entry.load()

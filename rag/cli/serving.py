@@ -1,9 +1,8 @@
 """`footnote serve` and `footnote worker`: starting processes. Knows neither routes nor jobs."""
 
-import os
 import signal
 import threading
-from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -11,7 +10,7 @@ import click
 from rag.app import worker_parts
 from rag.cli.show import settings_of
 from rag.serve import run_server
-from rag.settings import Settings
+from rag.settings import Settings, override
 
 _FIRST_STEPS = """
 Footnote is ready: {address}
@@ -33,8 +32,8 @@ Data folder: {folder}. Stop with Ctrl+C.
 def serve(ctx: click.Context, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API and the pages, with worker processes beside."""
     given = {"server_host": host, "server_port": port, "server_workers": workers}
-    settings = replace(settings_of(ctx), **{name: value for name, value in given.items() if value is not None})
-    run_server(settings, on_ready=lambda address: click.echo(_banner(settings, address)))
+    settings, origin = override(ctx.obj[0], ctx.obj[1], given)
+    run_server(settings, origin=origin, on_ready=lambda address: click.echo(_banner(settings, address)))
 
 
 @click.command("worker")
@@ -53,7 +52,7 @@ def worker(ctx: click.Context, parent: int | None) -> None:
 
 
 def _banner(settings: Settings, address: str) -> str:
-    shown = "" if settings.data.resolve() == (os.path.realpath("data")) else f" --data {settings.data}"
+    shown = "" if settings.data.resolve() == Path("data").resolve() else f" --data {settings.data}"
     return _FIRST_STEPS.format(address=address, data=shown, folder=settings.data.resolve())
 
 
