@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import AnswerError, ModelUnavailable, NoSuchModel
-from rag.llm.anthropic import AnthropicGenerator
 from rag.llm.generator import Generator
 from rag.llm.gguf import read_header
 from rag.llm.local import open_local_engine
-from rag.llm.openai import OpenAIGenerator
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -111,21 +109,9 @@ class Models:
         s = self._settings
         makers: dict[str, Callable[[], Generator]] = {LOCAL: self._open_local}
         if s.openai_api_key and s.openai_model:
-            makers[f"openai:{s.openai_model}"] = lambda: OpenAIGenerator(
-                s.openai_model,
-                s.openai_api_key,
-                base_url=s.openai_base_url,
-                context_tokens=s.openai_context_tokens,
-                silence=s.remote_timeout_seconds,
-            )
+            makers[f"openai:{s.openai_model}"] = lambda: _open_openai(s)
         if s.anthropic_api_key and s.anthropic_model:
-            makers[f"anthropic:{s.anthropic_model}"] = lambda: AnthropicGenerator(
-                s.anthropic_model,
-                s.anthropic_api_key,
-                base_url=s.anthropic_base_url,
-                context_tokens=s.anthropic_context_tokens,
-                silence=s.remote_timeout_seconds,
-            )
+            makers[f"anthropic:{s.anthropic_model}"] = lambda: _open_anthropic(s)
         return makers
 
     def _open_local(self) -> Generator:
@@ -159,6 +145,33 @@ class Models:
         s = self._settings
         context = s.openai_context_tokens if name.startswith("openai:") else s.anthropic_context_tokens
         return ModelDescription(name, False, name.partition(":")[2], context, "", "", True)
+
+
+# The libraries of closed models take seconds to import, and a service without their keys must start without them.
+
+
+def _open_openai(settings: Settings) -> Generator:
+    from rag.llm.openai import OpenAIGenerator
+
+    return OpenAIGenerator(
+        settings.openai_model,
+        settings.openai_api_key,
+        base_url=settings.openai_base_url,
+        context_tokens=settings.openai_context_tokens,
+        silence=settings.remote_timeout_seconds,
+    )
+
+
+def _open_anthropic(settings: Settings) -> Generator:
+    from rag.llm.anthropic import AnthropicGenerator
+
+    return AnthropicGenerator(
+        settings.anthropic_model,
+        settings.anthropic_api_key,
+        base_url=settings.anthropic_base_url,
+        context_tokens=settings.anthropic_context_tokens,
+        silence=settings.remote_timeout_seconds,
+    )
 
 
 def packaged_model() -> Path:
