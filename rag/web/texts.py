@@ -137,7 +137,7 @@ TEXTS: Mapping[str, str] = {
     "documents.deleted": "{name} was deleted",
     "documents.more": "Show more",
     # Jobs
-    "jobs.title": "Being read",
+    "jobs.title": "Uploads",
     "jobs.sending": "sending",
     "jobs.queued": "waiting",
     "jobs.parsing": "reading",

@@ -5,7 +5,7 @@ import { whyButton } from "./why.js";
 
 let count = 0;
 
-/** `openSource(source, spans, button)` shows a passage; `spans` are the cited parts, perhaps none. */
+/** `openSource(source, spans, button, number)` shows a passage; `spans` are the cited parts, perhaps none. */
 export class AnswerView {
   constructor(transcript, openSource) {
     this.transcript = transcript;
@@ -95,18 +95,17 @@ export class AnswerView {
   #sentence({ text, verdict, notes }) {
     const kept = text.trimEnd();
     const doubtful = verdict === "unsupported" || verdict === "unverified";
-    const flag = doubtful ? el("span", { class: "flag" }, t(`answer.flag.${verdict}`)) : null;
-    const buttons = notes.map(({ n, spans }) => this.#footnote(n, spans));
-    const marks = buttons.length ? el("sup", { class: "notes" }, ...buttons) : null;
-    const words = el("span", { class: "words" }, kept);
-    return el("span", { class: `sentence ${verdict ?? "open"}` }, words, marks, flag, text.slice(kept.length));
+    const ending = notes.length ? [el("sup", { class: "notes" }, ...notes.map((note) => this.#footnote(note)))] : [];
+    if (doubtful) ending.push(el("span", { class: "flag" }, t(`answer.flag.${verdict}`)));
+    return el("span", { class: `sentence ${verdict ?? "open"}` }, ...lines(kept, ending), text.slice(kept.length));
   }
 
-  #footnote(n, spans) {
+  #footnote({ n, spans }) {
     const source = this.transcript.source(n);
-    const label = t("answer.footnote", { n, title: source?.title ?? "" });
-    const open = (event) => this.openSource(source, spans, event.currentTarget);
-    return el("button", { type: "button", class: "footnote", "aria-label": label, on: { click: open } }, String(n));
+    const number = this.transcript.number(n);
+    const label = t("answer.footnote", { n: number, title: source?.title ?? "" });
+    const open = (event) => this.openSource(source, spans, event.currentTarget, number);
+    return el("button", { type: "button", class: "footnote", "aria-label": label, on: { click: open } }, String(number));
   }
 
   #finish() {
@@ -170,7 +169,8 @@ export class AnswerView {
       const spans = this.transcript.citations
         .flatMap((citation) => citation.sources)
         .filter((span) => span.n === source.n);
-      const show = (event) => this.openSource(source, spans, event.currentTarget);
+      const number = this.transcript.number(source.n);
+      const show = (event) => this.openSource(source, spans, event.currentTarget, number);
       const place = [source.heading, source.page ? t("source.page", { page: source.page }) : ""].filter(Boolean);
       return el(
         "li",
@@ -178,7 +178,7 @@ export class AnswerView {
         el(
           "button",
           { type: "button", class: "source-link", on: { click: show } },
-          el("span", { class: "number" }, String(source.n)),
+          el("span", { class: "number" }, String(number)),
           el("span", { class: "source-title" }, source.title),
           el("span", { class: "source-place" }, place.join(" · ")),
         ),
@@ -186,4 +186,30 @@ export class AnswerView {
     });
     return el("details", { class: "sources", open }, el("summary", {}, `${title} (${sources.length})`), el("ul", {}, ...items));
   }
+}
+
+const ITEM = /^\s*(?:\d{1,3}[.)]|[-*•])\s/;
+
+/** The nodes of a sentence: list items on lines of their own, the last word and `ending` kept together. */
+function lines(text, ending) {
+  const nodes = [];
+  const all = text.split("\n");
+  all.forEach((line, place) => {
+    const last = place === all.length - 1;
+    const words = last ? ended(line, ending) : [el("span", { class: "words" }, line)];
+    if (ITEM.test(line)) {
+      nodes.push(el("span", { class: "item" }, ...words));
+    } else {
+      nodes.push(...words);
+      if (!last && !ITEM.test(all[place + 1])) nodes.push("\n");
+    }
+  });
+  return nodes;
+}
+
+function ended(line, ending) {
+  if (ending.length === 0) return [el("span", { class: "words" }, line)];
+  const cut = line.lastIndexOf(" ") + 1;
+  const last = el("span", { class: "together" }, el("span", { class: "words" }, line.slice(cut)), ...ending.slice(0, 1));
+  return [el("span", { class: "words" }, line.slice(0, cut)), last, ...ending.slice(1)];
 }

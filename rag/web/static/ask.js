@@ -18,7 +18,7 @@ function start() {
   let conversation = null;
   let running = null; // {transcript, abort}
 
-  const openSource = (source, spans, opener) => panel.open(source, spans, opener);
+  const openSource = (...shown) => panel.open(...shown);
 
   const add = (transcript) => {
     const view = new AnswerView(transcript, openSource);

@@ -17,7 +17,7 @@ export class SourcePanel {
     });
   }
 
-  async open(source, spans, opener) {
+  async open(source, spans, opener, number) {
     this.turn += 1;
     const turn = this.turn;
     document.querySelectorAll("[aria-current='true']").forEach((old) => old.removeAttribute("aria-current"));
@@ -25,7 +25,7 @@ export class SourcePanel {
     this.opener = opener;
     const body = el("div", { class: "text", tabindex: "0", role: "region", "aria-labelledby": "source-title" });
     body.append(el("p", { class: "help" }, t("source.loading")));
-    this.node.replaceChildren(this.#head(source, spans), body);
+    this.node.replaceChildren(this.#head(source, spans, number), body);
     this.node.hidden = false;
     document.body.classList.add("with-source");
     const from = Math.max(0, source.start - AROUND);
@@ -47,7 +47,7 @@ export class SourcePanel {
     this.opener?.focus();
   }
 
-  #head(source, spans) {
+  #head(source, spans, number) {
     const page = source.page ? t("source.page", { page: source.page }) : null;
     const facts = [source.heading, page, t("source.version", { version: source.version })].filter(Boolean);
     const cited = spans.length ? `&cited=${spans[0].start}-${spans[0].end}` : "";
@@ -57,7 +57,7 @@ export class SourcePanel {
       "header",
       {},
       el("button", close, t("source.close")),
-      el("h2", { id: "source-title", tabindex: "-1" }, el("span", { class: "number" }, String(source.n)), ` ${source.title}`),
+      el("h2", { id: "source-title", tabindex: "-1" }, el("span", { class: "number" }, String(number)), ` ${source.title}`),
       el("ul", { class: "facts" }, ...facts.map((fact) => el("li", {}, fact))),
       el(
         "p",

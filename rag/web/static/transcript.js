@@ -75,6 +75,15 @@ export class Transcript {
     return [...new Set(this.citations.flatMap((citation) => citation.sources.map((span) => span.n)))];
   }
 
+  /** The number that a reader sees: cited sources count in the order of the answer, the others after them. */
+  number(n) {
+    const cited = this.cited;
+    const place = cited.indexOf(n);
+    if (place >= 0) return place + 1;
+    const others = this.sources.map((source) => source.n).filter((other) => !cited.includes(other));
+    return cited.length + others.indexOf(n) + 1;
+  }
+
   /**
    * The answer cut at the borders of its sentences: {start, end, text, verdict, notes}, in order and without gaps.
    * `notes` are {n, spans} with all spans of one source together.
@@ -113,14 +122,14 @@ export class Transcript {
   /** The answer as plain text with [n] after its sentences and the sources below. */
   plain(origin) {
     const body = this.segments().map(({ text, notes }) => {
-      const marks = notes.map(({ n }) => `[${n}]`).join("");
+      const marks = notes.map(({ n }) => `[${this.number(n)}]`).join("");
       const kept = text.trimEnd();
       return kept + marks + text.slice(kept.length);
     });
     const lines = this.cited.map((n) => {
       const source = this.source(n);
       const page = source.page ? `, p. ${source.page}` : "";
-      return `[${n}] ${source.title}${page}, ${new URL(source.url, origin)}`;
+      return `[${this.number(n)}] ${source.title}${page}, ${new URL(source.url, origin)}`;
     });
     return [body.join(""), ...(lines.length ? ["", ...lines] : [])].join("\n");
   }

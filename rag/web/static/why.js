@@ -58,7 +58,7 @@ function evidence(items, transcript, openSource) {
     ["why.score", "why.used", "why.source", "why.text"],
     items.map((item) => {
       const source = transcript.source(item.n);
-      const open = (event) => openSource(source, [{ start: item.start, end: item.end }], event.currentTarget);
+      const open = (event) => openSource(source, [{ start: item.start, end: item.end }], event.currentTarget, transcript.number(item.n));
       const button = source && el("button", { type: "button", class: "plain", on: { click: open } }, source.title);
       return [number(item.score), t(item.chosen ? "why.yes" : "why.no"), button ?? String(item.n), item.text];
     }),
@@ -75,7 +75,7 @@ function passages(retrieval, transcript) {
   if (!retrieval?.candidates?.length) return null;
   const rows = retrieval.candidates.map((candidate) => {
     const stages = Object.entries(candidate.stages).map(([name, value]) => `${name} ${number(value)}`);
-    return [String(candidate.n), transcript.source(candidate.n)?.title ?? candidate.document, stages.join(", ")];
+    return [String(transcript.number(candidate.n)), transcript.source(candidate.n)?.title ?? candidate.document, stages.join(", ")];
   });
   return table(["source.passage", "why.source", "why.stages"], rows);
 }
