@@ -5,6 +5,8 @@ import errno
 import hashlib
 import os
 import re
+import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from index.embedder import EmbedderStamp
 from ingest.files import Files
 from rag.errors import ContextTooLong, NoSuchModel
+from rag.llm.decoder import Segment
 from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Message, Queued, TextDelta, Usage
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -184,3 +187,111 @@ class FaultyFiles(Files):
 
 def _no_space(_call: str) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class ByteModel:
+    """A Vocabulary and a Decoder whose tokens are bytes. What it says depends on all tokens before, on nothing else.
+
+    So a slip in positions, kept prefixes or batches changes the text. `fault` may answer for a decode (None: work);
+    after a failure below -1 the memory is left torn, as llama.cpp leaves it. A decode takes `pause` seconds.
+    """
+
+    START, END, TOOL = 256, 257, 258
+
+    def __init__(
+        self,
+        *,
+        sequences: int = 4,
+        context_tokens: int = 512,
+        batch_tokens: int = 64,
+        pause: float = 0.0,
+        fault: Callable[[Sequence[Segment]], int | None] = lambda _segments: None,
+        whole_only: bool = False,
+        ends: bool = True,
+    ) -> None:
+        self.sequences, self.context_tokens, self.batch_tokens = sequences, context_tokens, batch_tokens
+        self.pause, self.fault, self.whole_only, self.ends = pause, fault, whole_only, ends
+        self.memory: list[list[int]] = [[] for _ in range(sequences)]
+        self.batches: list[list[Segment]] = []
+        self.closed = False
+        self.open_samplers = 0
+        self._rows: dict[int, int] = {}
+        self.special = {"<|im_start|>": self.START, "<|im_end|>": self.END, "<tool>": self.TOOL}
+        self.stubborn = frozenset({"<tool>"})
+        self.first_token = None
+
+    def text_of(self, token: int) -> str:
+        return next((text for text, special in self.special.items() if special == token), chr(token))
+
+    def tokenize(self, text: str) -> list[int]:
+        pieces = re.split("(<tool>)", text)
+        return [t for piece in pieces for t in ([self.TOOL] if piece == "<tool>" else piece.encode("utf-8", "replace"))]
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token]) if token < 256 else b""
+
+    def is_end(self, token: int) -> bool:
+        return token == self.END
+
+    def decode(self, segments: Sequence[Segment]) -> int:
+        if self.pause:
+            time.sleep(self.pause)
+        if sum(len(segment.tokens) for segment in segments) > self.batch_tokens:
+            raise ValueError("the batch is longer than agreed")
+        result = self.fault(segments)
+        if result is not None and result != 0:
+            if result < -1:
+                for segment in segments:
+                    self.memory[segment.sequence] += segment.tokens[: len(segment.tokens) // 2]
+            return result
+        if any(segment.start + len(segment.tokens) > self.context_tokens for segment in segments):
+            return 1
+        self.batches.append(list(segments))
+        self._rows, row = {}, -1
+        for segment in segments:
+            memory = self.memory[segment.sequence]
+            if segment.start != len(memory):
+                raise ValueError(f"sequence {segment.sequence} holds {len(memory)} tokens, not {segment.start}")
+            memory += segment.tokens
+            row += len(segment.tokens)
+            if segment.sample:
+                said = self.following(memory)
+                self._rows[row] = ord("e") if said == self.END and not self.ends else said
+        return 0
+
+    def forget(self, sequence: int, start: int) -> bool:
+        if self.whole_only and 0 < start < len(self.memory[sequence]):
+            return False
+        del self.memory[sequence][start:]
+        return True
+
+    def copy(self, source: int, target: int, length: int) -> bool:
+        self.memory[target] = list(self.memory[source])
+        return self.forget(target, length)
+
+    def sampler(self, temperature: float, top_p: float, seed: int) -> "_ByteSampler":
+        self.open_samplers += 1
+        return _ByteSampler(self)
+
+    def row(self, row: int) -> int:
+        return self._rows[row]
+
+    def close(self) -> None:
+        self.closed = True
+
+    @classmethod
+    def following(cls, tokens: Sequence[int]) -> int:
+        """What this model says after these tokens: a letter, now and then a space, seldom the end."""
+        draw = zlib.crc32(repr(list(tokens)).encode())
+        return cls.END if draw % 53 == 0 else 32 if draw % 7 == 0 else ord("a") + draw % 26
+
+
+class _ByteSampler:
+    def __init__(self, model: ByteModel) -> None:
+        self._model = model
+
+    def sample(self, row: int) -> int:
+        return self._model.row(row)
+
+    def close(self) -> None:
+        self._model.open_samplers -= 1

@@ -22,10 +22,11 @@ class StreamText:
         if self.stopped:
             return ""
         self._held += self._decode(data)
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
+            # The stop string that is complete first counts: so it does not matter how the text came in pieces.
             self.stopped = True
-            return self._release(min(found), forget=True)
+            return self._release(min(found)[1], forget=True)
         return self._release(len(self._held) - possible_stop(self._held, self._stops))
 
     def finish(self) -> str:
