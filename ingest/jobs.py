@@ -236,10 +236,8 @@ def _info(row: Job) -> JobInfo:
 
 
 def _counts(session: Session, *where: Any) -> dict[str, int]:
-    found = {
-        state: count
-        for state, count in session.execute(select(Job.state, func.count()).where(*where).group_by(Job.state))
-    }
+    rows = session.execute(select(Job.state, func.count()).where(*where).group_by(Job.state)).all()
+    found = {row[0]: row[1] for row in rows}
     return {state: found[state] for state in STATES if state in found}
 
 

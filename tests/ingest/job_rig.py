@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,6 +70,9 @@ def jobs_url(data: Path) -> str:
     return f"sqlite:///{data / 'jobs.db'}"
 
 
+_ONE_AT_A_TIME = threading.Lock()  # alembic keeps its state in globals
+
+
 @cache
 def _empty_databases() -> dict[str, bytes]:
     """Migrated databases as files: migrating anew for every test costs more than most tests."""
@@ -85,7 +89,9 @@ def _empty_databases() -> dict[str, bytes]:
 def open_rig(data: Path) -> Rig:
     """Open the folder; made with its collection when it is new."""
     if not (data / "footnote.db").exists():
-        for name, content in _empty_databases().items():
+        with _ONE_AT_A_TIME:
+            empty = _empty_databases()
+        for name, content in empty.items():
             (data / name).write_bytes(content)
     database = Database(f"sqlite:///{data / 'footnote.db'}")
     catalog = Catalog(database)

@@ -2,20 +2,19 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ingest.job import JobInfo
+from tests.ingest.forge import Forge
 from tests.ingest.job_rig import Rig, open_rig
 
-ROOT = Path(__file__).parents[2]
-DRIVER = [sys.executable, "-m", "tests.ingest.worker_driver"]
+AT_ONCE = 4  # folders in work at a time: most of a run is waiting
 FILES = {
     "a.txt": "a text about queues\n\nand their limits",
     "b.txt": "another text about exchanges",
@@ -23,8 +22,15 @@ FILES = {
 }
 
 
-def work(rig: Rig, *options: str) -> int:
-    return subprocess.run([*DRIVER, "work", str(rig.data), "--until-idle", *options], cwd=ROOT, timeout=120).returncode
+@pytest.fixture(scope="module")
+def forge() -> Iterator[Forge]:
+    forge = Forge()
+    yield forge
+    forge.close()
+
+
+def work(forge: Forge, rig: Rig, *options: str) -> int:
+    return forge.start("work", rig.data, "--until-idle", *options).wait()
 
 
 def check(rig: Rig, acknowledged: list[JobInfo]) -> None:
@@ -34,7 +40,7 @@ def check(rig: Rig, acknowledged: list[JobInfo]) -> None:
         wanted = ("failed", "encrypted-document") if job.name == "c.txt" else ("done", None)
         assert (job.state, job.reason) == wanted, job
     documents = rig.catalog.documents(rig.collection, limit=1000, include_superseded=True).items
-    assert Counter(document.content_hash for document in documents).most_common(1)[0][1] == 1
+    assert all(count == 1 for count in Counter(document.content_hash for document in documents).values())
     for document in documents:
         text = rig.catalog.document_text(document.id)
         chunks = rig.catalog.chunks(document.id)
@@ -47,77 +53,79 @@ def check(rig: Rig, acknowledged: list[JobInfo]) -> None:
     assert {job.outcome for job in shown if job.state == "done"} <= {"added", "replaced", "unchanged"}
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Iterator[Rig]]:
-    rigs: list[Rig] = []
+def at_every_step(folder: Path, trial: Callable[[Rig, int], int]) -> int:
+    """Run `trial` in a fresh folder for step 1, 2, ... until one survives; returns how many died."""
 
-    def fresh() -> Iterator[Rig]:
+    def run(step: int) -> int:
+        data = folder / str(step)
+        data.mkdir()
+        rig = open_rig(data)
+        try:
+            return trial(rig, step)
+        finally:
+            rig.close()
+
+    died = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         while True:
-            data = tmp_path / str(len(rigs))
-            data.mkdir()
-            rigs.append(open_rig(data))
-            yield rigs[-1]
-
-    yield fresh()
-    for rig in rigs:
-        rig.close()
+            codes = list(pool.map(run, range(died + 1, died + 1 + AT_ONCE)))
+            assert set(codes) <= {0, -signal.SIGKILL}
+            died += codes.count(-signal.SIGKILL)
+            if 0 in codes:
+                return died
 
 
 @pytest.mark.real
-def test_invariant_1_a_worker_killed_around_every_commit_leaves_whole_documents(folders: Iterator[Rig]) -> None:
-    died = 0
-    for step, rig in enumerate(folders, start=1):
+def test_invariant_1_a_worker_killed_around_every_commit_leaves_whole_documents(forge: Forge, tmp_path: Path) -> None:
+    def trial(rig: Rig, step: int) -> int:
         jobs = [rig.submit(name, text) for name, text in FILES.items()]
-        code = work(rig, "--die-at", str(step))
-        if code == 0:
-            check(rig, jobs)
-            break
-        assert code == -signal.SIGKILL
-        died += 1
-        assert work(rig) == 0
+        code = work(forge, rig, "--die-at", str(step))
+        if code != 0:
+            assert work(forge, rig) == 0
         check(rig, jobs)
         # The outcome does not depend on where the worker died: the first upload of a text added it.
         assert {rig.jobs.job(job.id).outcome for job in jobs[:2]} == {"added"}
-    assert died >= 16
+        return code
+
+    # Two commits per claim, progress, document and end of two files at least; before and after each.
+    assert at_every_step(tmp_path, trial) >= 16
 
 
 @pytest.mark.real
-def test_invariant_8_an_acknowledged_upload_survives_the_kill_of_its_process(folders: Iterator[Rig]) -> None:
-    uploads = b"a text about queues\nanother text about exchanges\n"
-    for step, rig in enumerate(folders, start=1):
-        command = [*DRIVER, "submit", str(rig.data), "--die-at", str(step)]
-        done = subprocess.run(command, cwd=ROOT, input=uploads, capture_output=True, timeout=120)
-        acknowledged = [rig.jobs.job(line) for line in done.stdout.decode().split()]
-        assert work(rig) == 0
-        check(rig, acknowledged) if acknowledged else None
+def test_invariant_8_an_acknowledged_upload_survives_the_kill_of_its_process(forge: Forge, tmp_path: Path) -> None:
+    uploads = ("a text about queues", "another text about exchanges")
+
+    def trial(rig: Rig, step: int) -> int:
+        code = forge.start("submit", rig.data, *uploads, "--die-at", step).wait()
+        lines = (rig.data / "acknowledged").read_text().split() if (rig.data / "acknowledged").exists() else []
+        acknowledged = [rig.jobs.job(line) for line in lines]
+        assert work(forge, rig) == 0
+        check(rig, acknowledged)
         # What was not acknowledged is either not there or whole.
         assert rig.jobs.counts().keys() <= {"done"}
         assert len(rig.names()) == rig.jobs.counts().get("done", 0) >= len(acknowledged)
-        if done.returncode == 0:
-            assert len(acknowledged) == 2
-            break
-        assert done.returncode == -signal.SIGKILL
+        assert code != 0 or len(acknowledged) == 2
+        return code
+
+    assert at_every_step(tmp_path, trial) >= 16
 
 
 @pytest.mark.real
-def test_invariant_8_workers_killed_at_random_times_lose_and_repeat_nothing(folders: Iterator[Rig]) -> None:
+def test_invariant_8_workers_killed_at_random_times_lose_and_repeat_nothing(forge: Forge, tmp_path: Path) -> None:
     chance = random.Random(8)
-    rig = next(folders)
+    rig = open_rig(tmp_path)
     jobs: list[JobInfo] = []
     for turn in range(8):
         jobs += [rig.submit(f"{turn}-{n}.txt", f"text {turn} {n}\n\nwith a second paragraph") for n in range(5)]
-        workers = [
-            subprocess.Popen([*DRIVER, "work", str(rig.data), "--parse-seconds", "0.02"], cwd=ROOT) for _ in range(2)
-        ]
-        time.sleep(chance.uniform(0.5, 4.0))
+        workers = [forge.start("work", rig.data, "--parse-seconds", "0.02") for _ in range(2)]
+        time.sleep(chance.uniform(0.2, 3.0))
         for worker in workers:
             worker.kill()
-        for worker in workers:
-            worker.wait()
         with rig.database.write() as session:
             # Attempts are bounded, and this test kills without mercy.
             session.connection().exec_driver_sql("UPDATE jobs SET attempts = 0 WHERE state NOT IN ('done', 'failed')")
-    assert work(rig) == 0
+    assert work(forge, rig) == 0
     check(rig, jobs)
     assert rig.jobs.counts() == {"done": 40}
     assert rig.catalog.latest_seq() == 40
+    rig.close()

@@ -20,9 +20,8 @@ from ingest.parse.limits import ParseLimits
 from ingest.pipeline import Pipeline
 from ingest.queue import TicketQueue
 from ingest.worker import Worker
+from tests.ingest.forge import ROOT, Forge
 from tests.ingest.job_rig import Rig, open_rig, parse_text
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -63,9 +62,11 @@ def working(rig: Rig, pipeline: Pipeline | None = None) -> Iterator[None]:
     assert failed == []
 
 
-def start_worker(rig: Rig, *options: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-W", "error", "-m", "tests.ingest.worker_driver", "work", str(rig.data), *options]
-    return subprocess.Popen(command, cwd=ROOT)
+@pytest.fixture(scope="module")
+def forge() -> Iterator[Forge]:
+    forge = Forge()
+    yield forge
+    forge.close()
 
 
 def ended(rig: Rig) -> bool:
@@ -209,10 +210,10 @@ def test_a_worker_told_to_stop_while_the_model_loads_stops(rig: Rig) -> None:
 
 
 @pytest.mark.real
-def test_two_workers_do_sixty_jobs_once_each(rig: Rig) -> None:
+def test_two_workers_do_sixty_jobs_once_each(rig: Rig, forge: Forge) -> None:
     for number in range(60):
         rig.submit(f"{number}.txt", f"text number {number}")
-    workers = [start_worker(rig, "--until-idle") for _ in range(2)]
+    workers = [forge.start("work", rig.data, "--until-idle") for _ in range(2)]
     assert [worker.wait(120) for worker in workers] == [0, 0]
     assert rig.jobs.counts() == {"done": 60}
     assert {job.attempts for job in rig.jobs.jobs().items} == {1}
@@ -222,14 +223,13 @@ def test_two_workers_do_sixty_jobs_once_each(rig: Rig) -> None:
 
 
 @pytest.mark.real
-def test_the_work_of_a_dead_worker_is_taken_over_within_thirty_seconds(rig: Rig) -> None:
+def test_the_work_of_a_dead_worker_is_taken_over_within_thirty_seconds(rig: Rig, forge: Forge) -> None:
     job = rig.submit("a.txt", "a text about queues")
-    dying = start_worker(rig, "--parse-seconds", "600")
+    dying = forge.start("work", rig.data, "--parse-seconds", "600")
     wait_for("the first worker", lambda: rig.jobs.job(job.id).state == "parsing")
-    other = start_worker(rig)
+    other = forge.start("work", rig.data)
     wait_for("the second worker", lambda: len(Register(rig.database).beats()) == 2)
     dying.kill()
-    dying.wait()
     wait_for("the takeover", lambda: rig.jobs.job(job.id).state == "done", 30)
     assert rig.jobs.job(job.id).attempts == 2
     other.send_signal(signal.SIGTERM)
@@ -237,13 +237,13 @@ def test_the_work_of_a_dead_worker_is_taken_over_within_thirty_seconds(rig: Rig)
 
 
 @pytest.mark.real
-def test_the_work_of_a_frozen_worker_is_taken_over_and_its_late_writes_are_not_seen(rig: Rig) -> None:
+def test_the_work_of_a_frozen_worker_is_taken_over_and_its_late_writes_are_not_seen(rig: Rig, forge: Forge) -> None:
     job = rig.submit("a.txt", "a text about queues")
-    frozen = start_worker(rig, "--parse-seconds", "3")
+    frozen = forge.start("work", rig.data, "--parse-seconds", "3")
     wait_for("the first worker", lambda: rig.jobs.job(job.id).state == "parsing")
     frozen.send_signal(signal.SIGSTOP)
     try:
-        other = start_worker(rig)
+        other = forge.start("work", rig.data)
         wait_for("the takeover", lambda: rig.jobs.job(job.id).state == "done", 40)
         seen = rig.jobs.job(job.id)
     finally:
@@ -259,12 +259,12 @@ def test_the_work_of_a_frozen_worker_is_taken_over_and_its_late_writes_are_not_s
 
 
 @pytest.mark.real
-def test_a_file_that_kills_its_workers_is_given_up_and_the_others_go_on(rig: Rig) -> None:
+def test_a_file_that_kills_its_workers_is_given_up_and_the_others_go_on(rig: Rig, forge: Forge) -> None:
     poison = rig.submit("poison.txt", "poison for the worker itself")
     for number in range(3):
         rig.submit(f"{number}.txt", f"text number {number}")
     for _ in range(6):
-        worker = start_worker(rig, "--die-on", "poison", "--until-idle")
+        worker = forge.start("work", rig.data, "--die-on", "poison", "--until-idle")
         if worker.wait(60) == 0:
             break
     shown = rig.jobs.job(poison.id)
@@ -273,9 +273,9 @@ def test_a_file_that_kills_its_workers_is_given_up_and_the_others_go_on(rig: Rig
 
 
 @pytest.mark.real
-def test_sigterm_ends_a_worker_and_its_parser_within_seconds(rig: Rig) -> None:
+def test_sigterm_ends_a_worker_and_its_parser_within_seconds(rig: Rig, forge: Forge) -> None:
     submitted = rig.submit("large.txt", "\n\n".join(f"Paragraph {n} has few words." for n in range(100_000)))
-    worker = start_worker(rig, "--real-parser")
+    worker = forge.start("work", rig.data, "--real-parser")
     wait_for("the job", lambda: rig.jobs.job(submitted.id).state == "parsing")
     wait_for("the parser", lambda: psutil.Process(worker.pid).children())
     children = psutil.Process(worker.pid).children(recursive=True)
@@ -293,13 +293,12 @@ def test_sigterm_ends_a_worker_and_its_parser_within_seconds(rig: Rig) -> None:
 def test_a_worker_ends_with_the_process_it_lives_with(rig: Rig) -> None:
     program = (
         "import subprocess, sys, os, time\n"
-        "command = [sys.executable, '-m', 'tests.ingest.worker_driver', 'work', sys.argv[1], '--parent', str(os.getpid())]\n"
-        "print(subprocess.Popen(command).pid, flush=True)\n"
+        "command = [sys.executable, '-m', 'tests.ingest.worker_driver', 'work', sys.argv[1]]\n"
+        "print(subprocess.Popen([*command, '--parent', str(os.getpid())]).pid, flush=True)\n"
         "time.sleep(600)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program, str(rig.data)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", program, str(rig.data)]
+    parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     wait_for("the worker", lambda: len(Register(rig.database).beats()) == 1)

@@ -1,15 +1,16 @@
-"""Processes that die where a test wants it: `python -m tests.ingest.worker_driver work|submit DATA [options]`.
+"""Processes that die where a test wants it: `python -m tests.ingest.worker_driver work|submit DATA [TEXT ...]`.
 
 The parts of the disk and of SQL are swapped for ones that count their steps and kill the process at the Nth.
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,14 +50,14 @@ class DyingDatabase(Database):
 
     def __init__(self, url: str, steps: Steps) -> None:
         super().__init__(url)
-        self._steps = steps
+        self.steps = steps
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         with super().write() as session:
             yield session
-            self._steps.step()
-        self._steps.step()
+            self.steps.step()
+        self.steps.step()
 
 
 class DyingFiles(FaultyFiles):
@@ -70,17 +71,19 @@ class DyingFiles(FaultyFiles):
         self._steps.step(call)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
+    """What the module's docstring shows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=("work", "submit"))
     parser.add_argument("data", type=Path)
+    parser.add_argument("uploads", nargs="*", help="texts that `submit` submits")
     parser.add_argument("--die-at", type=int, default=0)
     parser.add_argument("--parse-seconds", type=float, default=0.0)
     parser.add_argument("--die-on", default="")
     parser.add_argument("--parent", type=int)
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--real-parser", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     database = DyingDatabase(f"sqlite:///{options.data / 'footnote.db'}", Steps(options.die_at))
     (work if options.mode == "work" else submit)(options, database)
     database.close()
@@ -116,18 +119,15 @@ def _watch(jobs: Jobs, stop: threading.Event) -> None:
 
 
 def submit(options: argparse.Namespace, database: DyingDatabase) -> None:
-    """Submits every line of standard input as a file; prints the id of each job that was acknowledged."""
-    blobs = Blobs(options.data / "blobs", files=DyingFiles(database._steps))
+    """Submits each text as a file; the id of each job that was acknowledged is a line of the file `acknowledged`."""
+    blobs = Blobs(options.data / "blobs", files=DyingFiles(database.steps))
     jobs = Jobs(database, jobs_url(options.data), blobs)
     collection = Catalog(database).collections()[0].id
-    for number, line in enumerate(sys.stdin.buffer):
-        with (options.data / "source").open("w+b") as stream:
-            stream.write(line)
-            stream.seek(0)
-            sys.stdout.write(jobs.submit(collection, f"{number}.txt", stream).id + "\n")
-            sys.stdout.flush()
+    with (options.data / "acknowledged").open("w", buffering=1) as acknowledged:
+        for number, text in enumerate(options.uploads):
+            acknowledged.write(jobs.submit(collection, f"{number}.txt", io.BytesIO(text.encode())).id + "\n")
     jobs.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
