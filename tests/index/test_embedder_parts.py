@@ -3,12 +3,13 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.embedder import EmbedderStamp, open_embedder
@@ -21,9 +22,14 @@ from tests.fakes import HashEmbedder
 STAMP = EmbedderStamp("all-MiniLM-L6-v2", "abc", "bf16", "mean", 256, 384)
 
 
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
+@cache
+def packaged_tokens() -> Tokens:
     return Tokens(find_model("all-MiniLM-L6-v2"), 256)
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return packaged_tokens()
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,7 @@ def test_stamp_key_is_stable_and_fits_file_names() -> None:
     assert "/" not in replace(STAMP, model="a/b c").key
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 600), max_size=200),
     budget=st.integers(1, 5000),
@@ -59,9 +66,10 @@ def test_a_small_job_gives_every_lane_work() -> None:
     assert len(list(plan_batches([20] * 8, budget=2048, step=16, lanes=2))) >= 2
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_invariant_5_offsets_are_spans_of_the_text(text: str) -> None:
-    tokens = Tokens(find_model("all-MiniLM-L6-v2"), 256)
+    tokens = packaged_tokens()
     spans = tokens.offsets(text)
     assert len(spans) == tokens.count(text)
     assert all(0 <= start < end <= len(text) for start, end in spans)

@@ -1,0 +1,184 @@
+"""One answer against one case, and many scores as shares. Pure; asks nothing and reads no file.
+
+Every share divides by the questions it is named after: all asked, the answerable, those that must abstain, or the
+answers given. A crashed case is among the questions and scores zero.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from eval.asking import Asked
+from eval.datasets import Case
+from eval.metrics import best_f1, interval, percentile, says, share, without_markers
+
+RECALL_AT = (1, 3, 5, 8)
+
+
+class Library(Protocol):
+    """What scoring needs to know about documents."""
+
+    def name(self, document: str) -> str:
+        """The name of a document; empty if it is gone."""
+        ...
+
+    def text(self, document: str) -> str:
+        """Its whole text; empty if it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one answer was worth. `wrong`: it said something, and that was not right or not to be said."""
+
+    case: str
+    outcome: str
+    right: bool
+    wrong: bool
+    contains_gold: bool
+    f1: float  # as SQuAD 2 counts: an unanswerable question scores 1 for an abstention
+    found_at: tuple[int, ...]  # per gold span or document: rank of the first source that holds it, 0 if none does
+    citations: int
+    citations_exist: bool
+    citations_contain_gold: bool
+    words: int
+    seconds: float
+    confidence: float
+    text: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSpan:
+    """Where a citation points, and whether that place exists."""
+
+    document: str  # its name
+    text: str
+    exists: bool
+
+
+def score(case: Case, asked: Asked, library: Library) -> Score:
+    """Judge one answer."""
+    spoke = asked.said_something
+    plain = without_markers(asked.text)
+    cited = cited_spans(asked, library)
+    gold = spoke and case.answerable and says(plain, case.answers)
+    right_place = not case.documents or any(span.exists and span.document in case.documents for span in cited)
+    right = (gold and right_place) if case.answerable else asked.outcome == "abstained"
+    answer_f1 = best_f1(plain, case.answers) if spoke else 0.0
+    return Score(
+        case=case.id,
+        outcome=asked.outcome,
+        right=right,
+        wrong=spoke and not right,
+        contains_gold=gold,
+        f1=answer_f1 if case.answerable else float(right),
+        found_at=found_at(case, asked, library),
+        citations=len(cited),
+        citations_exist=bool(cited) and all(span.exists for span in cited),
+        citations_contain_gold=says("\n".join(span.text for span in cited if span.exists), case.answers),
+        words=len(plain.split()),
+        seconds=asked.seconds,
+        confidence=asked.confidence,
+        text=asked.text,
+        error=asked.error,
+    )
+
+
+def cited_spans(asked: Asked, library: Library) -> list[CitedSpan]:
+    """Every place the answer cites, checked against the answer's text, its sources and the stored documents."""
+    sources = {source.n: source for source in asked.sources}
+    spans = []
+    for citation in asked.citations:
+        in_answer = 0 <= citation.start < citation.end <= len(asked.text)
+        for place in citation.sources:
+            source = sources.get(place.n)
+            if source is None:
+                spans.append(CitedSpan("", "", exists=False))
+                continue
+            whole = library.text(source.document)
+            inside = source.start <= place.start < place.end <= source.end <= len(whole)
+            same = whole[source.start : source.end] == source.text
+            spans.append(
+                CitedSpan(library.name(source.document), whole[place.start : place.end], in_answer and inside and same)
+            )
+    return spans
+
+
+def found_at(case: Case, asked: Asked, library: Library) -> tuple[int, ...]:
+    """Rank of the first source that overlaps each gold span; without spans, that is of each gold document."""
+    ranks = []
+    for span in case.spans:
+        hits = []
+        for rank, source in enumerate(asked.sources, 1):
+            if library.name(source.document) == span.document:
+                place = locate(library.text(source.document), span.text)
+                if place and place[0] < source.end and source.start < place[1]:
+                    hits.append(rank)
+        ranks.append(min(hits, default=0))
+    if not case.spans and case.answerable:
+        names = [library.name(source.document) for source in asked.sources]
+        ranks = [names.index(document) + 1 if document in names else 0 for document in case.documents]
+    return tuple(ranks)
+
+
+def locate(text: str, span: str) -> tuple[int, int] | None:
+    """Where the words of `span` stand in `text`, whatever white space lies between them."""
+    start = text.find(span)
+    if start >= 0:
+        return start, start + len(span)
+    found = re.search(r"\s+".join(re.escape(word) for word in span.split()), text)
+    return found.span() if found else None
+
+
+def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, Any]:
+    """Shares under the names of the command contract. A case without a score counts as zero everywhere."""
+    every = [case.id for case in cases]
+    answerable = [case.id for case in cases if case.answerable]
+    silent = [case.id for case in cases if not case.answerable]
+    spoke = [id_ for id_ in every if id_ in scores and scores[id_].outcome in ("answered", "quoted", "stopped")]
+    gold = [id_ for id_ in answerable if id_ in scores and scores[id_].contains_gold]
+    abstained = [id_ for id_ in every if id_ in scores and scores[id_].outcome == "abstained"]
+    crashed = [id_ for id_ in every if id_ not in scores or scores[id_].outcome == "crashed"]
+
+    def values(of: Callable[[Score], float]) -> dict[str, float]:
+        return {id_: float(of(found)) for id_, found in scores.items()}
+
+    right, wrong = values(lambda s: s.right), values(lambda s: s.wrong)
+    result: dict[str, Any] = {
+        "questions": len(every),
+        "answerable": len(answerable),
+        "unanswerable": len(silent),
+        "crashed": len(crashed),
+        "answered": share(dict.fromkeys(spoke, 1.0), every),
+        "answered_right": share(right, answerable),
+        "abstained_unanswerable": share(right, silent),
+        "wrong": share(wrong, every),
+        "f1": share(values(lambda s: s.f1), every),
+        "contains_gold": share(values(lambda s: s.contains_gold), answerable),
+        "citations_exist": share(values(lambda s: s.citations_exist), spoke),
+        "citations_contain_gold": share(values(lambda s: s.citations_contain_gold), gold),
+        "abstention_precision": share(dict.fromkeys(silent, 1.0), abstained),
+        "abstention_recall": share(right, silent),
+        "words_per_answer": share(values(lambda s: s.words), spoke),
+    }
+    placed = [case.id for case in cases if case.answerable and (case.spans or case.documents)]
+    for k in RECALL_AT:
+        result[f"recall@{k}"] = share({id_: _recall(found, k) for id_, found in scores.items()}, placed)
+    seconds = [found.seconds for found in scores.values()]
+    result["seconds_per_question_p50"] = percentile(seconds, 50)
+    result["seconds_per_question_p95"] = percentile(seconds, 95)
+    result["intervals"] = {
+        "answered_right": interval(right, answerable),
+        "abstained_unanswerable": interval(right, silent),
+        "wrong": interval(wrong, every),
+        "contains_gold": interval(values(lambda s: s.contains_gold), answerable),
+        "f1": interval(values(lambda s: s.f1), every),
+    }
+    return result
+
+
+def _recall(found: Score, k: int) -> float:
+    """Share of the gold places among the first k sources."""
+    return sum(1 for rank in found.found_at if 0 < rank <= k) / len(found.found_at) if found.found_at else 0.0

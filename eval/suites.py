@@ -1,0 +1,119 @@
+"""Runs cases through the service and scores them. Knows no command line and prints nothing."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from eval.asking import Asked, ask_all
+from eval.datasets import Case
+from eval.errors import NothingToAsk
+from eval.scoring import Score, score, summarise
+from index.catalog import Catalog
+from index.errors import NoSuchDocument
+from rag.answer import Ask
+from rag.app import App
+from rag.course import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """Every answer and its score, by case id, and the figures over all of them."""
+
+    asked: Mapping[str, Asked]
+    scores: Mapping[str, Score]
+    summary: dict[str, Any]
+
+
+class CatalogLibrary:
+    """Names and texts of stored documents; each is read once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        @lru_cache(maxsize=4096)
+        def read(document: str) -> tuple[str, str]:
+            try:
+                return catalog.document(document).name, catalog.document_text(document)
+            except NoSuchDocument:
+                return "", ""
+
+        self._read = read
+
+    def name(self, document: str) -> str:
+        return self._read(document)[0]
+
+    def text(self, document: str) -> str:
+        return self._read(document)[1]
+
+
+def run_cases(
+    app: App,
+    cases: Sequence[Case],
+    *,
+    collection: str | None = None,
+    model: str | None = None,
+    mode: Mode = "auto",
+    parallel: int = 1,
+    asked: Callable[[int], None] = lambda _: None,
+) -> SuiteRun:
+    """Ask every case in its collection, or all in `collection` (name or id), and score the answers.
+
+    Raises NothingToAsk when a case names no collection and none is given; NoSuchCollection; NoSuchModel.
+    """
+    if model is not None:
+        app.models.get(model)  # an unknown model is one error at the start, not a crash of every case
+    ids: dict[str, str] = {}
+    asks = []
+    for case in cases:
+        name = collection or case.collection
+        if name is None:
+            raise NothingToAsk(f"case {case.id} names no collection; name one with --collection")
+        if name not in ids:
+            ids[name] = app.catalog.collection(name).id
+        asks.append(Ask(case.question, (ids[name],), model=model, mode=mode))
+    answers = asyncio.run(ask_all(app, asks, parallel=parallel, asked=asked))
+    library = CatalogLibrary(app.catalog)
+    by_id = {case.id: answer for case, answer in zip(cases, answers, strict=True)}
+    scores = {case.id: score(case, by_id[case.id], library) for case in cases}
+    return SuiteRun(by_id, scores, summarise(cases, scores))
+
+
+def by_tag(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+    """Per kind and tag: how many cases, and the share that was right."""
+    groups: dict[str, list[str]] = {}
+    for case in cases:
+        for tag in (case.kind, *case.tags):
+            groups.setdefault(tag, []).append(case.id)
+    return {
+        tag: {"questions": len(ids), "right": sum(scores[id_].right for id_ in ids) / len(ids)}
+        for tag, ids in groups.items()
+    }
+
+
+def write_cases(path: Path, cases: Sequence[Case], run: SuiteRun) -> None:
+    """One JSON object per case: the question, what was said, where it was cited from, and the score."""
+    with path.open("w", encoding="utf-8") as file:
+        for case in cases:
+            answer = run.asked[case.id]
+            row = {
+                "id": case.id,
+                "question": case.question,
+                "kind": case.kind,
+                "answers": case.answers,
+                **asdict(run.scores[case.id]),
+                "citations": [asdict(citation) for citation in answer.citations],
+                "sources": [
+                    {
+                        "n": s.n,
+                        "document": s.document,
+                        "title": s.title,
+                        "start": s.start,
+                        "end": s.end,
+                        "score": s.score,
+                    }
+                    for s in answer.sources
+                ],
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
