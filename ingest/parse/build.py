@@ -27,6 +27,7 @@ class TextBuilder:
         self._length = 0
         self._blocks: list[Block] = []
         self._pages: list[tuple[int, int]] = []  # (number, start)
+        self._coming: list[int] = []  # pages announced, without a block yet
         self._removed: Counter[str] = Counter()
         self._notes: list[str] = []
         self._tables = 0
@@ -100,7 +101,7 @@ class TextBuilder:
 
     def page(self, number: int) -> None:
         """What follows stands on this page (1-based)."""
-        self._pages.append((number, -1))
+        self._coming.append(number)
 
     def cleaned(self, text: str) -> str:
         """`text` as the document will hold it, its invisible characters counted."""
@@ -158,15 +159,12 @@ class TextBuilder:
         return PurePosixPath(name).stem or name
 
     def _page_spans(self, pages: int) -> tuple[Page, ...]:
-        if not self._pages:
-            return tuple(Page(number, 0, 0) for number in range(1, pages + 1))
-        starts = [start if start >= 0 else self._length for _, start in self._pages]
+        begun = [*self._pages, *((number, self._length) for number in self._coming)]
         text = "".join(self._parts)
         spans = []
-        for (number, _), start, following in zip(self._pages, starts, [*starts[1:], self._length], strict=True):
-            end = start + len(text[start:following].rstrip())
-            spans.append(Page(number, start, end))
-        return tuple(spans)
+        for (number, start), following in zip(begun, [*(start for _, start in begun[1:]), self._length], strict=True):
+            spans.append(Page(number, start, start + len(text[start:following].rstrip())))
+        return tuple(spans) or tuple(Page(number, 0, 0) for number in range(1, pages + 1))
 
     def _clean(self, text: str) -> str:
         return clean(text, self._removed)
@@ -194,8 +192,9 @@ class TextBuilder:
                 f"the file yields more than {self._max_characters:,} characters of text; "
                 "divide it or raise ingest.max_characters"
             )
-        self._pages = [(number, begin if begin >= 0 else start) for number, begin in self._pages]
+        self._pages += [(number, start) for number in self._coming]
         self._pages += [(number, start + offset) for offset, number in page_starts]
+        self._coming.clear()
         self._parts += ("\n" * (start - self._length), text)
         self._length = end
         self._blocks.append(Block(kind, start, end, level, rows, header))

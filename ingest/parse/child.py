@@ -1,7 +1,7 @@
 """The parsing child: reads requests on standard input, answers on standard output. Can do nothing else.
 
-Started by `ingest.parse.sandbox` as `python -m ingest.parse.child MEMORY_BYTES`. Limits are set before the first file
-is opened. It ends when its input ends or its parent is gone, so a killed parent leaves no orphan.
+Started by `ingest.parse.sandbox` as `python -m ingest.parse.child MEMORY_BYTES PARENT`. Limits are set before the
+first file is opened. It ends when its input ends or its parent is gone, so a killed parent leaves no orphan.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ def main() -> None:
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a parser prints must not enter the conversation
     _confine(int(sys.argv[1]))
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(int(sys.argv[2]),), daemon=True).start()
     while (request := read_request(requests)) is not None:
         _allow_time(request.limits.seconds)
         reply = _serve(request)
@@ -88,7 +88,10 @@ def _allow_time(seconds: float) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """A parent that was killed may leave its pipe open in another process; its id cannot lie."""
+    """A parent that was killed may leave its pipe open in another process; its id cannot lie.
+
+    The parent gives its id itself: it may be gone before this process has begun.
+    """
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

@@ -80,7 +80,10 @@ class Sandbox:
             fitting = next((child for child in self._idle if child.memory_bytes == memory_bytes), None)
             if fitting is not None:
                 self._idle.remove(fitting)
-        child = fitting if fitting is not None and fitting.is_alive() else _Child(memory_bytes)
+        if fitting is not None and not fitting.is_alive():
+            fitting.end()
+            fitting = None
+        child = fitting or _Child(memory_bytes)
         try:
             yield child
         except BaseException:
@@ -104,7 +107,7 @@ class _Child:
         self._served = 0
         self._peak_bytes = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ingest.parse.child", str(memory_bytes)],
+            [sys.executable, "-m", "ingest.parse.child", str(memory_bytes), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
