@@ -44,9 +44,10 @@ QUESTIONS = 1_500  # per corpus, at most
 CLAIMS = 700  # per verifier file, at most
 PASSAGES = 8
 EVIDENCE_PRIOR = {
-    "cosine": 5.0, "cosine_gap": 0.0, "overlap": 1.5, "overlap_heading": 1.0, "overlap_passage": 0.3, "names": 0.3,
-    "numbers": 0.3, "kind_fits": 0.5, "kind_misses": -0.7, "fresh": 0.5, "new_names": 0.0, "short": -1.0, "length": 0.5,
-    "how_steps": 0.8, "item": 0.0, "code": -0.7, "rank": 0.5,
+    "cosine": 5.0, "cosine_gap": 0.0, "cosine_passage": 0.0, "cosine_near": 0.0, "overlap": 1.5, "overlap_heading": 1.0,
+    "overlap_passage": 0.3, "names": 0.3, "numbers": 1.0, "identifiers": 1.0, "kind_fits": 0.5, "kind_misses": -0.7,
+    "fresh": 0.5, "new_names": 0.0, "short": -1.0, "length": 0.5, "how_steps": 0.8, "item": 0.0, "code": -0.7,
+    "rank": 0.5,
 }  # fmt: skip
 DECISION_PRIOR = {
     "best": 0.6, "margin": 0.1, "cosine": 4.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 1.0,

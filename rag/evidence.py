@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.questions import answer_kind, could_answer, new_names
 from rag.units import Unit, UnitKind, units_of
-from rag.words import content_stems, names, numbers, share, word_count
+from rag.words import content_stems, identifiers, names, numbers, share, word_count
 
 MOST_CANDIDATES = 40  # units that are embedded per question: the cost of evidence is here
 LONGEST_UNIT_WORDS = 140
@@ -123,10 +124,30 @@ def unit_features(
     order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
     chosen = [units[place] for place in order]
     cosines = _cosines(embedder, question, chosen, passages)
+    around = _likeness_around(chosen, cosines)
+    return [(unit, {**cheap[place], **likeness}) for unit, place, likeness in zip(chosen, order, around, strict=True)]
+
+
+def _likeness_around(units: Sequence[Unit], cosines: NDArray[np.float32]) -> list[dict[str, float]]:
+    """The cosine of each unit beside those of the best unit, of its passage's best, and of its neighbours."""
     best = float(cosines.max())
+    of_passage: dict[int, float] = {}
+    for unit, cosine in zip(units, cosines, strict=True):
+        of_passage[unit.passage] = max(of_passage.get(unit.passage, -1.0), float(cosine))
+    places = sorted(range(len(units)), key=lambda place: (units[place].passage, units[place].start))
+    near = [0.0] * len(units)
+    for before, after in pairwise(places):
+        if units[before].passage == units[after].passage:
+            near[before] = max(near[before], float(cosines[after]))
+            near[after] = max(near[after], float(cosines[before]))
     return [
-        (unit, {**cheap[place], "cosine": float(cosine), "cosine_gap": best - float(cosine)})
-        for unit, place, cosine in zip(chosen, order, cosines, strict=True)
+        {
+            "cosine": float(cosine),
+            "cosine_gap": best - float(cosine),
+            "cosine_passage": of_passage[unit.passage],
+            "cosine_near": near[place],
+        }
+        for place, (unit, cosine) in enumerate(zip(units, cosines, strict=True))
     ]
 
 
@@ -169,7 +190,8 @@ def _word_features(question: str, wanted: Mapping[str, float], unit: Unit, passa
         "overlap_heading": covered(wanted, context),
         "overlap_passage": covered(wanted, around),
         "names": share(asked_names, around | {word.lower() for word in stems}) if asked_names else 1.0,
-        "numbers": share(numbers(question), numbers(f"{passage.heading} {unit.text}")),
+        "numbers": share(numbers(question), numbers(f"{passage.heading} {unit.lead} {unit.text}")),
+        "identifiers": share(identifiers(question), stems | context),
         "kind_fits": 1.0 if fits else 0.0,
         "kind_misses": 1.0 if fits is False else 0.0,
         "fresh": fresh,

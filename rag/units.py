@@ -94,10 +94,12 @@ def _leads(units: Sequence[Unit]) -> list[str]:
 
 
 def whole_sentences(text: str) -> list[tuple[int, int]]:
-    """Spans of sentences, in order. A piece that goes on in lower case belongs to the one before: `press Why? to see`."""
+    """Spans of sentences, in order. A piece in lower case goes on with the one before: `press Why? to see`."""
     spans: list[tuple[int, int]] = []
     for start, end in split_sentences(text):
-        if spans and text[start].islower() and text[spans[-1][1] - 1] in "?!\"'”’" and "\n" not in text[spans[-1][1] : start]:
+        before = spans[-1][1] if spans else start
+        goes_on = text[start].islower() and text[before - 1 : before] in set("?!\"'”’")
+        if spans and goes_on and "\n" not in text[before:start]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))

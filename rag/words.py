@@ -99,6 +99,11 @@ def names(text: str) -> set[str]:
     return found
 
 
+def identifiers(text: str) -> set[str]:
+    """Stems of words that mix letters with digits or signs, such as `MD-4013`, `M2` and `x-max-length`."""
+    return {stem(word) for word in words(text) if re.search(r"[a-z].*[\d_./+#-]|\d.*[a-z]", word)}
+
+
 def has_negation(text: str) -> bool:
     """Whether the text denies something, by its words alone."""
     return not NEGATIONS.isdisjoint(words(text))
