@@ -1,0 +1,196 @@
+"""Chunks per second of embedding and of the whole way into the corpus, against `SentenceTransformer.encode`.
+
+Both sides get the very same texts in the same run, in turns, so that a busy machine slows both. Knows no measure of
+quality beyond the cosine of the two results.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from bench.record import RESULTS, record
+from eval.workplace import temporary_app
+from index.embedder import Embedder
+from index.embedder_model import find_model
+from index.rows import embedded_text
+from ingest.chunk import chunk_document
+from ingest.document import Document
+from ingest.errors import IngestError
+from ingest.parse.limits import ParseLimits
+from ingest.parse.sandbox import Sandbox
+from ingest.pipeline import Pipeline
+from rag.app import App
+from rag.settings import Settings
+
+PACKAGES = ("openvino", "torch", "sentence-transformers", "tokenizers", "faiss-cpu", "tantivy", "numpy")
+QUERIES = 60
+
+_messages = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Parsed files and the texts that embedding them means, equal ones once."""
+
+    files: dict[str, tuple[Path, Document]]
+    texts: list[str]
+    tokens: int
+    parse_seconds: float
+
+
+@click.command("ingest")
+@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Documents to take in.")
+@click.option("--chunks", type=click.IntRange(min=1), default=600, show_default=True, help="Stop adding files here.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of each side.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=RESULTS / "ingest.json", help="Where figures are kept."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_context
+def ingest_command(
+    ctx: click.Context, folder: Path | None, chunks: int, rounds: int, output: Path, as_json: bool
+) -> None:
+    """Chunks per second against SentenceTransformer.encode with defaults, on the same chunks."""
+    settings: Settings = ctx.obj[0]
+    folder = folder or default_folder()
+    with temporary_app(settings) as app:
+        with _messages.status(f"reading {folder}"):
+            work = gather(folder, app.embedder, chunks)
+        ratios, figures = measure(settings, app.embedder, work, rounds)
+    result = record(ratios, {"folder": folder.name} | figures, PACKAGES, output)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        return
+    table = Table("figure", "value", box=None, header_style="bold")
+    for name, value in (result["ratios"] | result["figures"]).items():
+        table.add_row(name, str(value))
+    Console(highlight=False).print(table)
+
+
+def default_folder() -> Path:
+    """Real documentation where the evaluation data are, else the samples."""
+    data = os.environ.get("FOOTNOTE_EVAL_DATA")
+    documents = Path(data) / "docs" if data else Path()
+    if data and documents.is_dir():
+        return documents
+    samples = Path(__file__).parents[1] / "samples"
+    return next((path for path in samples.glob("*/documents") if path.is_dir()), samples)
+
+
+def gather(folder: Path, embedder: Embedder, most: int) -> Work:
+    """Parse and chunk files until there are `most` chunks. Unreadable files are left out, with a line that says so."""
+    files: dict[str, tuple[Path, Document]] = {}
+    texts: dict[str, int] = {}
+    seconds = 0.0
+    with Sandbox() as sandbox:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = path.relative_to(folder).as_posix()
+            began = time.perf_counter()
+            try:
+                document = sandbox.parse(path, name, ParseLimits())
+            except IngestError as error:
+                _messages.print(f"left out: {error}")
+                continue
+            seconds += time.perf_counter() - began
+            found = chunk_document(document, embedder, embedder.max_tokens)
+            if not found:
+                continue
+            files[name] = (path, document)
+            texts |= {embedded_text(chunk.heading, chunk.text): chunk.tokens for chunk in found}
+            if len(texts) >= most:
+                break
+    return Work(files, list(texts), sum(texts.values()), seconds)
+
+
+def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Each round: the reference, our embedding, our whole way, one after another. Ratios are medians of the rounds."""
+    reference = _reference()
+    warm = work.texts[:16]
+    reference(warm)
+    embedder.embed(warm)
+    seconds: dict[str, list[float]] = {"reference": [], "embed": [], "end_to_end": []}
+    theirs = ours = np.empty((0, 0), dtype=np.float32)
+    for round_ in range(rounds):
+        _messages.print(f"round {round_ + 1} of {rounds}: {len(work.texts)} chunks")
+        theirs = _timed(seconds["reference"], lambda: reference(work.texts))
+        ours = _timed(seconds["embed"], lambda: embedder.embed(work.texts))
+        with temporary_app(settings) as app:
+            app.embedder.embed(warm)
+            _timed(seconds["end_to_end"], lambda app=app: _take_in(app, work))  # type: ignore[misc]
+    alike = np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
+    ratios = {
+        f"{ours_}_vs_sentence_transformers_encode": statistics.median(
+            slow / fast for slow, fast in zip(seconds["reference"], seconds[ours_], strict=True)
+        )
+        for ours_ in ("embed", "end_to_end")
+    }
+    count = len(work.texts)
+    query_ms = _query_ms(embedder, work.texts)
+    return ratios, {
+        "files": len(work.files),
+        "chunks": count,
+        "tokens_per_chunk": work.tokens / count,
+        "rounds": rounds,
+        "embedder": embedder.stamp.key,
+        "sentence_transformers_chunks_per_s": count / statistics.median(seconds["reference"]),
+        "embed_chunks_per_s": count / statistics.median(seconds["embed"]),
+        "end_to_end_chunks_per_s": count / statistics.median(seconds["end_to_end"]),
+        "parse_files_per_s": len(work.files) / work.parse_seconds,
+        "query_ms_p50": query_ms,
+        "cosine_to_reference_mean": float(alike.mean()),
+        "cosine_to_reference_min": float(alike.min()),
+    }
+
+
+def _reference() -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """sentence-transformers as a person would first write it: fp32, batches of 32, its own threads."""
+    from sentence_transformers import SentenceTransformer  # takes seconds
+
+    model = SentenceTransformer(str(find_model("all-MiniLM-L6-v2")), device="cpu")
+    return lambda texts: np.asarray(model.encode(list(texts)), dtype=np.float32)
+
+
+def _take_in(app: App, work: Work) -> None:
+    """The way of an upload from its stored bytes on, parsing apart: chunk, embed, commit, and the views caught up."""
+    documents = {name: document for name, (_, document) in work.files.items()}
+
+    def parsed(path: Path, name: str, limits: ParseLimits) -> Document:  # noqa: ARG001 - parsed before the clock ran
+        return documents[name]
+
+    pipeline = Pipeline(app.catalog, app.embedder, app.blobs, ParseLimits(), parsed)
+    collection = app.catalog.create_collection(name="bench").id
+    for name, (path, _) in work.files.items():
+        with path.open("rb") as stream:
+            blob = app.blobs.put(stream, app.settings.ingest_max_file_bytes)
+        pipeline.ingest(collection, name, blob, lambda _: None)
+    app.searcher.refresh()
+
+
+def _query_ms(embedder: Embedder, texts: Sequence[str]) -> float:
+    """Median milliseconds of embedding one question of ten words."""
+    questions = [" ".join(text.split()[:10]) for text in texts[:QUERIES]]
+    for question in questions[:5]:
+        embedder.embed_query(question)
+    seconds: list[float] = []
+    for question in questions:
+        _timed(seconds, lambda question=question: embedder.embed_query(question))  # type: ignore[misc]
+    return statistics.median(seconds) * 1000
+
+
+def _timed(seconds: list[float], work: Callable[[], Any]) -> Any:
+    began = time.perf_counter()
+    result = work()
+    seconds.append(time.perf_counter() - began)
+    return result
