@@ -160,11 +160,14 @@ class TextBuilder:
 
     def _page_spans(self, pages: int) -> tuple[Page, ...]:
         begun = [*self._pages, *((number, self._length) for number in self._coming)]
+        if not begun:
+            return tuple(Page(number, 0, 0) for number in range(1, pages + 1))
         text = "".join(self._parts)
-        spans = []
-        for (number, start), following in zip(begun, [*(start for _, start in begun[1:]), self._length], strict=True):
-            spans.append(Page(number, start, start + len(text[start:following].rstrip())))
-        return tuple(spans) or tuple(Page(number, 0, 0) for number in range(1, pages + 1))
+        ends = [*(start for _, start in begun[1:]), self._length]
+        return tuple(
+            Page(number, start, start + len(text[start:end].rstrip()))
+            for (number, start), end in zip(begun, ends, strict=True)
+        )
 
     def _clean(self, text: str) -> str:
         return clean(text, self._removed)
