@@ -211,7 +211,11 @@ class DocumentController(Controller):
 def _submit(app: App, collection: str, body: Received, batch: str | None, idempotency_key: str | None) -> Accepted:
     """Hand each file to the queue. Several files get a batch and each a key of its own."""
     several = len(body.uploads) > 1
-    batch = batch or body.fields.get("batch") or (app.jobs.create_batch(collection) if several else None)
+    batch = batch or body.fields.get("batch")
+    if batch is not None:
+        app.jobs.batch(batch)
+    elif several:
+        batch = app.jobs.create_batch(collection)
     accepted = []
     for number, upload in enumerate(body.uploads):
         key = f"{idempotency_key}#{number}" if idempotency_key and several else idempotency_key

@@ -14,11 +14,6 @@ from rag.events import AnswerEvent, Delta, Done, Started, Waiting
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class SlowAnswerer:
     """Says one word at a time until it is stopped, as the real one does; counts what is open."""
 
@@ -63,9 +58,9 @@ async def read(running: RunningAnswer, after: int = 0) -> bytes:
 
 
 async def until_started(running: RunningAnswer) -> None:
-    async with asyncio.timeout(5):
-        while running.answer is None:
-            await asyncio.sleep(0.001)
+    async for event in running.follow():
+        if isinstance(event, Started):
+            return
 
 
 async def test_a_reader_gets_every_event_in_order_with_ids() -> None:
@@ -74,7 +69,7 @@ async def test_a_reader_gets_every_event_in_order_with_ids() -> None:
     running = answers.start(answerer.answer(), "/ask")
     events = parsed(await read(running))
     assert [name for _, name, _ in events] == ["queued", "started", *["delta"] * 20, "done"]
-    assert [id.rpartition("-")[2] for id, _, _ in events] == [str(n + 1) for n in range(23)]
+    assert [number.rpartition("-")[2] for number, _, _ in events] == [str(n + 1) for n in range(23)]
     answers.leave(running)
     await answers.close()
 
