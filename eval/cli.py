@@ -12,16 +12,18 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from eval.datasets import Case, read_beir, read_qa, read_suite
 from eval.errors import EvaluationError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from eval.datasets import Case
     from eval.suites import SuiteRun
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Ask at most this many questions.")
 
+_MOST_SHOWN = 40  # cases that were not right, on the terminal
+_MODES = click.Choice(["auto", "quote"])
 _messages = Console(stderr=True, highlight=False)
 
 
@@ -51,21 +53,17 @@ def eval_group() -> None:
 def retrieval(ctx: click.Context, folder: Path, mode: str, exact: bool, limit: int | None, as_json: bool) -> None:
     """Retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels.tsv)."""
     # Imported here and below: models and views load in seconds that `--help` need not wait for.
-    from eval.datasets import read_beir
     from eval.report import print_measures
-    from eval.retrieval import run_retrieval, summarise_retrieval
+    from eval.retrieval import fill, run_retrieval, summarise_retrieval
     from eval.workplace import temporary_app
 
     data = read_beir(folder, limit)
     with temporary_app(_settings(ctx)) as app:
         with _bars(("documents", len(data.documents)), ("questions", len(data.queries))) as (ingested, asked):
-            run = run_retrieval(app, data, mode=mode, exact=exact, ingested=ingested, asked=asked)  # type: ignore[arg-type]
+            collection = fill(app, data, ingested)
+            run = run_retrieval(app, data, collection, mode=mode, exact=exact, asked=asked)  # type: ignore[arg-type]
         result = {"mode": mode, "exact": exact, "embedder": app.embedder.stamp.key} | summarise_retrieval(data, run)
     _print_json(result) if as_json else print_measures(f"retrieval on {data.name}, {mode}", result)
-
-
-_MOST_SHOWN = 40
-_MODES = click.Choice(["auto", "quote"])
 
 
 def asking_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -110,7 +108,6 @@ def run(
     as_json: bool,
 ) -> None:
     """A suite of your own: JSON lines with question, kind, answers and spans."""
-    from eval.datasets import read_suite
     from eval.suites import run_cases
     from eval.workplace import add_folder, open_app, temporary_app
 
@@ -151,7 +148,6 @@ def qa(
     as_json: bool,
 ) -> None:
     """Questions with contexts (question, context, answers, answerable), asked over all the contexts together."""
-    from eval.datasets import read_qa
     from eval.suites import run_cases
     from eval.workplace import add_texts, temporary_app
 
@@ -172,7 +168,7 @@ def qa(
     _show(file.stem, data.cases, done, per_case, as_json)
 
 
-def _show(name: str, cases: Sequence[Case], done: SuiteRun, per_case: Path | None, as_json: bool) -> None:
+def _show(name: str, cases: Sequence[Case], done: "SuiteRun", per_case: Path | None, as_json: bool) -> None:
     from eval.report import print_cases, print_measures
     from eval.suites import by_tag, write_cases
 

@@ -10,7 +10,7 @@ from eval.datasets import BeirSet
 from eval.metrics import interval, percentile, share
 from eval.ranking import documents_of_passages, score_rankings
 from eval.workplace import add_texts
-from index.errors import FootnoteError
+from index.catalog import Catalog
 from index.passage import SearchMode
 from rag.app import App
 
@@ -28,26 +28,24 @@ class RetrievalRun:
     crashed: list[str]
 
 
+def fill(app: App, data: BeirSet, ingested: Callable[[int], None] = lambda _: None) -> str:
+    """Take the documents into a new collection; its id."""
+    collection = app.catalog.create_collection(name="retrieval").id
+    add_texts(app, collection, data.documents, ingested)
+    return collection
+
+
 def run_retrieval(
     app: App,
     data: BeirSet,
+    collection: str,
     *,
     mode: SearchMode,
-    exact: bool,
-    ingested: Callable[[int], None] = lambda _: None,
+    exact: bool = False,
     asked: Callable[[int], None] = lambda _: None,
 ) -> RetrievalRun:
-    """Fill a collection with the documents and ask every query once."""
-    collection = app.catalog.create_collection(name="retrieval").id
-    add_texts(app, collection, data.documents, ingested)
-    names: dict[str, str] = {}
-    cursor = None
-    while True:
-        page = app.catalog.documents(collection, 500, cursor)
-        names |= {document.id: document.name for document in page.items}
-        cursor = page.next_cursor
-        if cursor is None:
-            break
+    """Ask every query once, one after another."""
+    names = _names(app.catalog, collection)
     rankings: dict[str, list[str]] = {}
     milliseconds: list[float] = []
     crashed: list[str] = []
@@ -56,8 +54,9 @@ def run_retrieval(
         began = time.perf_counter()
         try:
             result = app.searcher.search(text, collections=[collection], k=PASSAGES, mode=mode, exact=exact)
-        except FootnoteError:
-            logger.exception("query %s crashed and scores zero", query)
+        except Exception:
+            # Whatever failed, the question was asked: it scores zero and is counted.
+            logger.exception("query %s crashed", query)
             crashed.append(query)
             continue
         milliseconds.append((time.perf_counter() - began) * 1000)
@@ -80,3 +79,15 @@ def summarise_retrieval(data: BeirSet, run: RetrievalRun) -> dict[str, Any]:
         "ms_per_query_p95": percentile(run.milliseconds, 95),
         "intervals": {name: interval(values, questions) for name, values in scores.items()},
     }
+
+
+def _names(catalog: Catalog, collection: str) -> dict[str, str]:
+    """Document id -> name, for every document of the collection."""
+    names: dict[str, str] = {}
+    cursor: str | None = None
+    while True:
+        page = catalog.documents(collection, 500, cursor)
+        names |= {document.id: document.name for document in page.items}
+        cursor = page.next_cursor
+        if cursor is None:
+            return names
