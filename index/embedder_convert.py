@@ -11,13 +11,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import openvino
 import torch
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from index.embedder_model import EmbeddingModel
 from index.errors import EmbedderUnavailable
+from index.quiet_openvino import openvino
 
 logger = logging.getLogger(__name__)
 

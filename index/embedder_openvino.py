@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from index.embedder_batches import plan_batches
@@ -17,6 +16,7 @@ from index.embedder_model import EmbeddingModel
 from index.embedder_stamp import EmbedderStamp
 from index.embedder_tokens import Tokens
 from index.errors import EmbedderUnavailable
+from index.quiet_openvino import openvino
 
 WINDOW = 1024  # texts that are sorted by length together; also how long a caller may keep another one waiting
 BUDGET = 2048  # padded tokens of a batch
