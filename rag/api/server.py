@@ -25,6 +25,7 @@ from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
 from rag.app import App
+from rag.web.pages import create_page_router
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def create_server(app: App) -> Litestar:
     )
     openai = Router("/", route_handlers=[OpenAIController], exception_handlers={Exception: openai_error})
     server = Litestar(
-        route_handlers=[api, openai, *_pages(app)],
+        route_handlers=[api, openai, create_page_router(app)],
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
             "running": Provide(lambda: running, sync_to_thread=False, use_cache=True),
@@ -81,12 +82,3 @@ def create_server(app: App) -> Litestar:
     server.state.running = running
     return server
 
-
-def _pages(app: App) -> list[Router]:
-    try:
-        from rag.web.pages import create_page_router
-    except ModuleNotFoundError as error:
-        if error.name not in ("rag.web.pages", "rag.web"):
-            raise
-        return []
-    return [create_page_router(app)]

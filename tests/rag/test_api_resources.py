@@ -150,20 +150,17 @@ async def test_an_upload_repeated_with_its_key_is_one_job(service: Service, http
     assert first["id"] == again["id"]
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
+async def test_names_of_uploads_stay_inside(service: Service, http: Http) -> None:
+    service.collection()
+    for given, kept in (
         ("../../etc/passwd", "etc/passwd"),
         ("..\\..\\windows\\system.ini", "windows/system.ini"),
         ("/absolute/path.md", "absolute/path.md"),
         ("a/./b//c.md", "a/b/c.md"),
         ("line\nbreak\0.md", "linebreak.md"),
-    ],
-)
-async def test_names_of_uploads_stay_inside(service: Service, http: Http, given: str, kept: str) -> None:
-    service.collection()
-    answer = await http.post("/api/v1/collections/guides/documents", params={"name": given}, content=b"x")
-    assert answer.json()["job"]["name"] == kept
+    ):
+        answer = await http.post("/api/v1/collections/guides/documents", params={"name": given}, content=b"x")
+        assert answer.json()["job"]["name"] == kept
 
 
 async def test_uploads_that_cannot_be_are_refused_and_leave_nothing(build: Callable[..., Service]) -> None:
