@@ -11,17 +11,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from index.catalog import embedded_text, text_hash
+from index.embedder import open_embedder
 from index.errors import EmbedderUnavailable
 from ingest.document import Document
 from ingest.job import Ticket
 from ingest.ledger import Ledger
 from ingest.liveness import Register
 from ingest.parse.limits import ParseLimits
+from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Pipeline
 from ingest.queue import TicketQueue
 from ingest.worker import Worker
 from tests.ingest.forge import ROOT, Forge
 from tests.ingest.job_rig import Rig, open_rig, parse_text
+
+SAMPLES = ROOT / "samples" / "merrowdeck" / "documents"
 
 
 @pytest.fixture
@@ -318,3 +323,26 @@ def is_zombie(pid: int) -> bool:
 
 def round_of(rig: Rig, job: str) -> int:
     return next(ticket.round for _, ticket in Ledger(rig.database).unowned(0, 10) if ticket.job == job)
+
+
+@pytest.mark.real
+def test_the_sample_documents_come_in_with_the_real_parsers_and_the_real_model(rig: Rig) -> None:
+    files = sorted(path for path in SAMPLES.rglob("*") if path.is_file())[:12]
+    assert len({path.suffix for path in files}) >= 3
+    for path in files:
+        with path.open("rb") as stream:
+            rig.jobs.submit(rig.collection, path.name, stream)
+    embedder = open_embedder(cache_folder=rig.data / "models")
+    with Sandbox() as sandbox, working(rig, rig.pipeline(sandbox.parse, embedder)):
+        wait_for("all files", lambda: ended(rig), 300)
+    assert [(job.name, job.error) for job in rig.jobs.jobs().items if job.state != "done"] == []
+    # The worker closed the embedder; what it stored is what a fresh one makes.
+    again = open_embedder(cache_folder=rig.data / "models")
+    for document in rig.catalog.documents(rig.collection).items:
+        chunks = rig.catalog.chunks(document.id)
+        assert chunks
+        texts = [embedded_text(chunk.heading, chunk.text) for chunk in chunks]
+        stored = rig.catalog.known_vectors(again.stamp.key, map(text_hash, texts))
+        cosines = [float(row @ stored[text_hash(text)]) for text, row in zip(texts, again.embed(texts), strict=True)]
+        assert min(cosines) > 0.999
+    again.close()
