@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import inf
 
 from ingest.chunk_units import Ruler, Section, Unit
 
 _TINY = 12  # tokens: a section with a shorter body says too little alone
-_PAGE_PART = 48  # tokens: from here on a new page begins a new chunk
+_PARTED_LEAD = 1.0  # costs as much as an empty chunk would
+_ACROSS_PAGES = 1.2  # only rather than leaving a heading or a lead alone at the end of a page
 _LEAD = 40  # tokens: a shorter unit that announces the next one goes along with it
 
 
@@ -48,32 +49,37 @@ def group_sections(sections: Sequence[Section], ruler: Ruler, target: int) -> It
 
 
 def parts(units: Sequence[Unit], ruler: Ruler, target: int, limit: int) -> Iterator[Sequence[Unit]]:
-    """Divide the units of a group into runs of about `target` tokens, none above `limit` unless it is one unit."""
-    if not units:
-        return
-    total = ruler.tokens(units[0].start, units[-1].end)
-    goal = limit if total <= limit else min(limit, ceil(total / ceil(total / target)))
-    first = 0
-    for position in range(1, len(units)):
-        held = ruler.tokens(units[first].start, units[position - 1].end)
-        with_next = ruler.tokens(units[first].start, units[position].end)
-        new_page = units[position].page != units[position - 1].page and held >= _PAGE_PART
-        too_much = with_next > goal and not (held < goal * 0.6 and with_next <= limit)
-        if new_page or too_much:
-            end = _before_leads(units, first, position)
-            if ruler.tokens(units[end].start, units[position].end) > limit:
-                end = position
-            yield units[first:end]
-            first = end
-    yield units[first:]
+    """Divide the units of a group into the runs that together cost least; none above `limit` unless it is one unit.
 
-
-def _before_leads(units: Sequence[Unit], first: int, position: int) -> int:
-    """Move heading lines and short "as follows:" paragraphs over to what they announce."""
-    end = position
-    while end - 1 > first and _leads(units[end - 1]):
-        end -= 1
-    return end
+    The cost of a run is the square of its relative distance from `target`, and more where it parts a lead from what it
+    announces or holds two pages. All divisions are weighed, by dynamic programming: filling one chunk after another
+    would leave small remains.
+    """
+    starts = [ruler.before(unit.start) for unit in units]
+    stops = [ruler.before(unit.end) for unit in units]
+    best = [0.0]  # cost of dividing the first n units
+    cuts = [0]  # where the last run of that division begins
+    for end in range(1, len(units) + 1):
+        cheapest, cut = inf, end - 1
+        parted = _PARTED_LEAD if end < len(units) and _leads(units[end - 1]) else 0.0
+        page = units[end - 1].page
+        for first in range(end - 1, -1, -1):
+            tokens = stops[end - 1] - starts[first]
+            if tokens > limit and first < end - 1:
+                break
+            across = 0.0 if units[first].page == page else _ACROSS_PAGES
+            cost = best[first] + ((tokens - target) / target) ** 2 + parted + across
+            if cost < cheapest:
+                cheapest, cut = cost, first
+        best.append(cheapest)
+        cuts.append(cut)
+    ends = []
+    position = len(units)
+    while position:
+        ends.append((cuts[position], position))
+        position = cuts[position]
+    for first, end in reversed(ends):
+        yield units[first:end]
 
 
 def _leads(unit: Unit) -> bool:

@@ -7,7 +7,7 @@ sentence that is itself too long is divided between its tokens.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ingest.document import Block, Document
@@ -38,7 +38,7 @@ class Unit:
     kind: str
     page: int | None
     header: str = ""  # of the table that a row belongs to
-    announces: bool = False  # ends with a colon: what follows belongs to it
+    announces: bool = False  # what follows belongs to it: a colon at its end, a term
 
 
 @dataclass(slots=True)
@@ -59,6 +59,10 @@ class Ruler:
     def tokens(self, start: int, end: int) -> int:
         """Tokens that begin in [start, end)."""
         return bisect_left(self._starts, end) - bisect_left(self._starts, start)
+
+    def before(self, position: int) -> int:
+        """Tokens that begin before `position`."""
+        return bisect_left(self._starts, position)
 
     def cut(self, start: int, tokens: int) -> int:
         """Where the token that comes `tokens` tokens after `start` begins; -1 when there are not so many."""
@@ -102,6 +106,7 @@ def sections(
     found = [Section(None, (), [])]
     path: list[tuple[int, str]] = []
     limit = room(())
+    before = Block("paragraph", 0, 0)
     for block in blocks:
         if block.kind == "heading":
             while path and path[-1][0] >= block.level:
@@ -113,7 +118,11 @@ def sections(
             heading = Unit(block.start, block.end, tokens, "heading", pages.at(block.start))
             found.append(Section(heading, names, []))
         else:
-            found[-1].units += _units(document.text, block, ruler, pages, limit)
+            units = found[-1].units
+            if units and block.kind == "list" and before.kind == "list" and block.level > before.level:
+                units[-1] = replace(units[-1], announces=True)  # a term stays with its meaning, an item with its list
+            units += _units(document.text, block, ruler, pages, limit)
+        before = block
     return [section for section in found if section.heading is not None or section.units]
 
 

@@ -82,6 +82,8 @@ def _parse(data: bytes, name: str, limits: ParseLimits) -> Document:
     if furniture:
         builder.note(f"repeated headers and footers left out: {'; '.join(furniture[:5])}")
     title, metadata = _information(reader)
+    if not title and paragraphs and paragraphs[0].level == 1:
+        title = paragraphs[0].text  # the largest type, at the very top
     return builder.document(
         name,
         "application/pdf",

@@ -11,6 +11,7 @@ from statistics import median
 
 _ITEM = re.compile(r"(?:[•●▪■◦‣○–—*·\-]\s+|\(?\d{1,3}[.)]\s+|\(?[a-z][.)]\s+)\S")
 _DIGITS = re.compile(r"\d+")
+_LEADERS = re.compile(r"(?:[ \t]*[.·_]){5,}[ \t]*")  # dots between a title and its page
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _EDGE_LINES = 2  # at the top and the bottom of a page where headers and footers stand
 _KEPT_SHARE = 0.6  # of the characters: what takes more away is no furniture
@@ -48,7 +49,8 @@ def lines_of_page(pieces: Sequence[tuple[str, float, float]]) -> list[Line]:
 
     def close() -> None:
         nonlocal above, blank
-        text = " ".join("".join(part for part, _, _ in parts).translate(_LIGATURES).split())
+        text = "".join(part for part, _, _ in parts).translate(_LIGATURES)
+        text = " ".join(_LEADERS.sub(" … ", text).split())
         if not text:
             blank = blank or bool(lines)
             parts.clear()
