@@ -18,7 +18,7 @@ from index.rows import CollectionInfo
 from rag.api.problems import problem_for
 from rag.app import App
 from rag.web.texts import TEXTS, text
-from rag.web.view import pieces, window
+from rag.web.view import WINDOW, pieces, window
 
 _FOLDER: Final = Path(__file__).parent
 _EXAMPLES: Final[Mapping[str, Any]] = json.loads((_FOLDER / "examples.json").read_text(encoding="utf-8"))
@@ -89,6 +89,7 @@ def create_page_router(app: App) -> Router:
             parts=parts,
             begin=begin,
             finish=finish,
+            earlier=max(0, begin - WINDOW),
             marked=any(part.passage or part.cited for part in parts),
             active="collections",
         )

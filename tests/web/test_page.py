@@ -36,7 +36,7 @@ EVENTS: list[dict[str, Any]] = [
                 "url": "/documents/d_1?start=0&end=9",
             }
         ],
-    },  # noqa: E501
+    },
     {"event": "delta", "data": {"start": 0, "text": "😀 It is so. "}},
     {"event": "citation", "data": {"start": 0, "end": 11, "sources": [{"n": 4, "start": 2, "end": 5}]}},
     {"event": "verdict", "data": {"start": 0, "end": 11, "verdict": "supported", "score": 0.9}},
