@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from index.errors import EmbedderMismatch, NoSuchCollection
@@ -17,6 +17,9 @@ from index.queries import parts
 from index.rows import decode_vectors
 from index.schema import Chunk, ChunkVector, Collection, Document
 from index.scope import Scope
+
+Vector = NDArray[np.float32]
+BATCH = 10  # candidates beyond k that are read at once, in case some are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def wanted(session: Session, ids: Sequence[str], filters: Filters, stamp: str | 
     return Wanted({row.key: row.id for row in found}, filters, Scope(keys, documents))
 
 
-def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: NDArray[np.float32]) -> dict[int, float]:
+def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: Vector) -> dict[int, float]:
     """The inner products of `vector` (d,) with the stored vectors of these chunks; those without one are left out."""
     found: dict[int, float] = {}
     for part in parts(chunks):
@@ -69,15 +72,18 @@ def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: NDArray
 
 
 def recheck(
-    session: Session, wanted: Wanted, candidates: Sequence[Candidate], k: int
+    session: Session, stamp: str, wanted: Wanted, candidates: Sequence[Candidate], k: int, vector: Vector | None
 ) -> tuple[list[Passage], list[Dropped]]:
-    """The first k candidates that exist, are current and are wanted; all others with the reason they were dropped."""
+    """The first k candidates that exist, are current and are wanted; all others with the reason they were dropped.
+
+    With the question's `vector` (d,), passages that only their words found learn their nearness, too.
+    """
     passages: list[Passage] = []
     dropped: list[Dropped] = []
     taken = 0
     while len(passages) < k and taken < len(candidates):
-        batch = candidates[taken : taken + k + 10]
-        rows = _rows(session, wanted, [each.chunk for each in batch])
+        batch = candidates[taken : taken + k + BATCH]
+        rows = _rows(session, stamp, wanted, [each.chunk for each in batch])
         for candidate in batch:
             if len(passages) == k:
                 break
@@ -88,39 +94,60 @@ def recheck(
             elif not row.wanted:
                 dropped.append(Dropped(candidate.chunk, "filtered"))
             else:
-                passages.append(_passage(candidate, row, wanted))
+                passages.append(_passage(candidate, row, wanted, vector))
     dropped += [Dropped(each.chunk, "beyond_k") for each in candidates[taken:]]
     return passages, dropped
 
 
-def _rows(session: Session, wanted: Wanted, chunks: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
+def _rows(session: Session, stamp: str, wanted: Wanted, chunks: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
+    # Columns, not entities: this runs for every question, and loading objects would take most of its time.
     fits = and_(Document.collection.in_(wanted.collections), wanted.filters.clause())
+    query = _VISIBLE.add_columns(fits.label("wanted"))
     found: dict[int, Row[*tuple[Any, ...]]] = {}
     for part in parts(chunks):
-        query = (
-            select(Chunk, Document, fits.label("wanted"))
-            .join(Document, Document.key == Chunk.document)
-            .where(Chunk.id.in_(part), Document.state == "current")
-        )
-        found.update({row.Chunk.id: row for row in session.execute(query)})
+        found.update({row.chunk: row for row in session.execute(query, {"chunks": part, "stamp": stamp})})
     return found
 
 
-def _passage(candidate: Candidate, row: Row[*tuple[Any, ...]], wanted: Wanted) -> Passage:
-    chunk, document = row.Chunk, row.Document
+_VISIBLE = (
+    select(
+        Chunk.id.label("chunk"),
+        Chunk.heading,
+        Chunk.page,
+        Chunk.start,
+        Chunk.end,
+        Chunk.text,
+        Document.id.label("document"),
+        Document.collection,
+        Document.version,
+        Document.name,
+        Document.title,
+        Document.attributes.label("attributes"),
+        ChunkVector.vector,
+    )
+    .join(Document, Document.key == Chunk.document)
+    .outerjoin(ChunkVector, and_(ChunkVector.chunk == Chunk.id, ChunkVector.stamp == bindparam("stamp")))
+    .where(Chunk.id.in_(bindparam("chunks", expanding=True)), Document.state == "current")
+)
+
+
+def _passage(candidate: Candidate, row: Row[*tuple[Any, ...]], wanted: Wanted, vector: Vector | None) -> Passage:
+    stages = candidate.stages
+    if vector is not None and row.vector is not None:
+        stages = {**stages, "dense": float(decode_vectors([row.vector])[0] @ vector)}
     return Passage(
-        chunk=chunk.id,
-        document=document.id,
-        collection=wanted.collections[document.collection],
-        version=document.version,
-        name=document.name,
-        title=document.title,
-        heading=chunk.heading,
-        page=chunk.page,
-        start=chunk.start,
-        end=chunk.end,
-        text=chunk.text,
+        chunk=row.chunk,
+        document=row.document,
+        collection=wanted.collections[row.collection],
+        version=row.version,
+        name=row.name,
+        title=row.title,
+        heading=row.heading,
+        page=row.page,
+        start=row.start,
+        end=row.end,
+        text=row.text,
         score=candidate.score,
-        stages=candidate.stages,
-        metadata=document.attributes,
+        stages=stages,
+        metadata=row.attributes,
     )

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from index.exact import best_first
 from index.filters import Filters
 from index.follow import read_vectors
 from index.fusion import fuse
-from index.passage import Passage, SearchMode, SearchResult
+from index.passage import SearchMode, SearchResult
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.views import Moment, Views
 
@@ -133,6 +133,7 @@ class Searcher:
         `exact` scans every vector in SQL instead of asking the dense view. Raises NoSuchCollection, EmbedderMismatch.
         """
         clock = _Clock()
+        query = query.encode("utf-8", "replace").decode()  # a lone surrogate is no text that tokenizers take
         vector = None if mode == "lexical" else self._embedder.embed_query(query)
         clock.lap("embed")
         question = _Question(query, vector, collections, k, filters or Filters(), mode, exact)
@@ -159,10 +160,7 @@ class Searcher:
         candidates = fuse(rankings)
         clock.lap("fuse")
         with self._database.read() as session:
-            passages, dropped = recheck(session, sought, candidates, question.k)
-            if question.vector is not None:
-                true = cosines(session, self._stamp, [each.chunk for each in passages], question.vector)
-                passages = [_with_cosine(each, true.get(each.chunk)) for each in passages]
+            passages, dropped = recheck(session, self._stamp, sought, candidates, question.k, question.vector)
         clock.lap("recheck")
         return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms())
 
@@ -223,10 +221,3 @@ class _Clock:
 
 def _ranking(scores: NDArray[np.float32], chunks: NDArray[np.int64]) -> Ranking:
     return list(zip(chunks.tolist(), scores.tolist(), strict=True))
-
-
-def _with_cosine(passage: Passage, cosine: float | None) -> Passage:
-    """Passages that only their words found learn their nearness, too: later stages weigh it."""
-    if cosine is None:
-        return passage
-    return replace(passage, stages={**passage.stages, "dense": cosine})

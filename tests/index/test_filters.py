@@ -1,0 +1,95 @@
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from index.errors import BadFilter
+from index.filters import Filters, parse_filters
+from index.schema import Document
+from tests.index.corpus import Corpus
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "a.txt": {"year": 2020, "lang": "en", "tags": ["red", "blue"], "draft": False, "date": "2024-01-31"},
+    "b.txt": {"year": 2022.5, "lang": "de", "tags": ["blue"], "draft": True, "date": "2024-02-01"},
+    "c.txt": {"year": "2020", "name": "inner", "product": {"line": "router", "port": 80}},
+    "d.html": {},
+}
+
+
+@pytest.fixture
+def filled(corpus: Corpus) -> Corpus:
+    for name, metadata in DOCUMENTS.items():
+        kind = "text/html" if name.endswith("html") else "text/plain"
+        corpus.put(name, f"text of {name}", metadata=metadata, media_type=kind)
+    return corpus
+
+
+@pytest.mark.parametrize(
+    ("raw", "names"),
+    [
+        (None, "abcd"),
+        ({}, "abcd"),
+        ({"year": 2020}, "a"),
+        ({"year": "2020"}, "c"),
+        ({"year": [2020, 2022.5]}, "ab"),
+        ({"year": {"in": [2020, "2020"]}}, "ac"),
+        ({"year": {"gte": 2020}}, "ab"),
+        ({"year": {"gt": 2020, "lt": 2023}}, "b"),
+        ({"year": {"lte": "2021"}}, "c"),
+        ({"lang": {"eq": "de"}}, "b"),
+        ({"tags": "blue"}, "ab"),
+        ({"tags": ["red", "green"]}, "a"),
+        ({"draft": True}, "b"),
+        ({"draft": False, "lang": "en"}, "a"),
+        ({"draft": False, "lang": "de"}, ""),
+        ({"date": {"gte": "2024-01-01", "lt": "2024-02-01"}}, "a"),
+        ({"product.line": "router"}, "c"),
+        ({"product.port": {"lt": 100}}, "c"),
+        ({"name": "a.txt"}, "a"),
+        ({"name": ["a.txt", "d.html", "x"]}, "ad"),
+        ({"metadata.name": "inner"}, "c"),
+        ({"media_type": "text/html"}, "d"),
+        ({"title": {"gte": "c"}}, "cd"),
+        ({"nothing": "x"}, ""),
+        ({"lang": "en' OR 1=1 --"}, ""),
+    ],
+)
+def test_filters_choose_documents(filled: Corpus, raw: dict[str, Any] | None, names: str) -> None:
+    with filled.database.read() as session:
+        found = session.scalars(select(Document.name).where(parse_filters(raw).clause()).order_by(Document.name)).all()
+    assert "".join(name[0] for name in found) == names
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("lang", "an object of field: condition"),
+        ({"": 1}, "cannot be a field"),
+        ({"x" * 256: 1}, "cannot be a field"),
+        ({1: 1}, "cannot be a field"),
+        ({"a": None}, "a text, a number or a truth value"),
+        ({"a": [[1]]}, "a text, a number or a truth value"),
+        ({"a": float("nan")}, "a text, a number or a truth value"),
+        ({"a": 10**400}, "a text, a number or a truth value"),
+        ({"a": []}, "1 to 100"),
+        ({"a": list(range(101))}, "1 to 100"),
+        ({"a": {}}, "is empty"),
+        ({"a": {"like": "x"}}, "use gt, gte, lt and lte"),
+        ({"a": {"eq": 1, "in": [1]}}, "use gt, gte, lt and lte"),
+        ({"a": {"gt": True}}, "a text or a number"),
+        ({"a": {"gt": 1, "lt": "2"}}, "mixes"),
+        ({"name": 1}, "name is a text"),
+        ({"media_type": {"gt": 1}}, "media_type is a text"),
+        ({str(n): 1 for n in range(21)}, "at most 20"),
+    ],
+)
+def test_nonsense_is_one_clear_line(raw: Any, message: str) -> None:
+    with pytest.raises(BadFilter, match=message) as caught:
+        parse_filters(raw)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_filter_is_falsy() -> None:
+    assert not parse_filters(None)
+    assert parse_filters({"a": 1})
+    assert parse_filters({}) == Filters()

@@ -1,0 +1,154 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from index.exact import best_first
+from index.follow import ChunkRows
+from index.scope import Scope
+from index.snapshot import Snapshot, Snapshots
+from index.vectors import EXACT_ROWS, VectorView, base_kind, base_writer
+
+D = 32
+
+
+def unit_rows(n: int, seed: int = 0) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((n, D)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def chunk_rows(n: int, first: int = 1, seed: int = 0) -> ChunkRows:
+    """Chunks first..first+n-1; ten to a document, a hundred documents to a collection."""
+    chunks = np.arange(first, first + n)
+    return ChunkRows(chunks, chunks // 10, chunks // 1000, unit_rows(n, seed))
+
+
+def oracle(rows: ChunkRows, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> list[int]:
+    chunks, vectors = rows.chunks[allowed], rows.vectors[allowed]
+    return chunks[best_first(vectors @ query, chunks, k)].tolist()
+
+
+def base(folder: Path, kind: str, rows: ChunkRows) -> Snapshot:
+    def partitions() -> Iterator[ChunkRows]:
+        for at in range(0, len(rows), 1000):
+            part = slice(at, at + 1000)
+            yield ChunkRows(rows.chunks[part], rows.documents[part], rows.collections[part], rows.vectors[part])
+
+    return Snapshots(folder, "dense", "s").write(7, "m", base_writer(kind, D, partitions()), {"kind": kind})
+
+
+def test_the_class_of_a_base_follows_its_size() -> None:
+    assert [base_kind(n, 100) for n in (0, 100, 101)] == ["flat", "flat", "sq8"]
+
+
+@pytest.mark.parametrize("where", ["delta", "flat"])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(),
+        Scope(collections=(1,)),
+        Scope(collections=(0, 2)),
+        Scope(documents=np.array([5, 6, 250])),
+        Scope(collections=(0,), documents=np.array([5, 250])),
+        Scope(collections=()),
+        Scope(documents=np.array([], np.int64)),
+    ],
+    ids=["all", "one collection", "two collections", "documents", "both", "no collection", "no document"],
+)
+def test_exact_classes_equal_brute_force(tmp_path: Path, where: str, scope: Scope) -> None:
+    rows = chunk_rows(3500)
+    view = VectorView(D, base(tmp_path, "flat", rows) if where == "flat" else None)
+    if where == "delta":
+        view.add(rows)
+    dead = [3, 120, 200, 349]
+    view.remove(dead)
+    allowed = ~np.isin(rows.documents, dead)
+    if scope.collections is not None:
+        allowed &= np.isin(rows.collections, scope.collections)
+    if scope.documents is not None:
+        allowed &= np.isin(rows.documents, scope.documents)
+    for query in unit_rows(20, seed=1):
+        scores, chunks = view.moment().search(query, 15, scope)
+        assert chunks.tolist() == oracle(rows, query, 15, allowed)
+        assert np.allclose(scores, [rows.vectors[chunk - 1] @ query for chunk in chunks], atol=1e-5)
+
+
+def test_base_and_delta_and_tombstones_are_one_ranking(tmp_path: Path) -> None:
+    old, new = chunk_rows(3000), chunk_rows(500, first=3001, seed=2)
+    view = VectorView(D, base(tmp_path, "flat", old))
+    view.add(new)
+    view.remove([0, 10, 305])
+    both = ChunkRows(*(np.concatenate(pair) for pair in zip(_arrays(old), _arrays(new), strict=True)))
+    allowed = ~np.isin(both.documents, [0, 10, 305])
+    for query in unit_rows(20, seed=3):
+        assert view.moment().search(query, 20)[1].tolist() == oracle(both, query, 20, allowed)
+    assert (view.base_rows, view.delta_rows, view.dead_rows) == (3000, 500, 9 + 10 + 10)
+
+
+def test_compressed_scores_are_close_and_selectors_hold(tmp_path: Path) -> None:
+    rows = chunk_rows(4000)
+    view = VectorView(D, base(tmp_path, "sq8", rows))
+    moment = view.moment()
+    assert (moment.kind, moment.exact) == ("sq8", False)
+    scope = Scope(collections=(0, 1, 2))  # more rows than an exact scan takes
+    assert np.isin(rows.collections, scope.collections).sum() > EXACT_ROWS
+    found = 0
+    for query in unit_rows(50, seed=1):
+        scores, chunks = moment.search(query, 10, scope)
+        assert np.all(chunks < 3000), "the selector let a row through"
+        assert np.allclose(scores, [rows.vectors[chunk - 1] @ query for chunk in chunks], atol=0.02)
+        found += len(set(chunks.tolist()) & set(oracle(rows, query, 10, np.isin(rows.collections, [0, 1, 2]))))
+    assert found / 500 > 0.95
+
+
+def test_rows_beyond_the_training_range_are_not_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = chunk_rows(1500)
+    monkeypatch.setattr("index.vectors.TRAINING_ROWS", 500)
+    moment = VectorView(D, base(tmp_path, "sq8", rows)).moment()
+    assert moment.rows == 1500
+    hits = sum(int(moment.search(query, 1)[1][0]) == at + 1 for at, query in enumerate(rows.vectors[:300]))
+    assert hits / 300 > 0.99
+
+
+def test_short_results_have_no_padding(tmp_path: Path) -> None:
+    rows = chunk_rows(5)
+    for view in (VectorView(D, base(tmp_path, "flat", rows)), VectorView(D)):
+        scores, chunks = view.moment().search(unit_rows(1)[0], 10)
+        assert len(scores) == len(chunks) == view.moment().rows
+        assert -1 not in chunks
+
+
+def test_a_moment_never_changes(tmp_path: Path) -> None:
+    rows = chunk_rows(50)
+    view = VectorView(D)
+    view.add(rows)
+    query = unit_rows(1, seed=9)[0]
+    held = view.moment()
+    before = held.search(query, 20)
+    view.remove([0, 1, 2])
+    for seed in range(20):
+        view.add(chunk_rows(300, first=1000 + 300 * seed, seed=seed))
+    after = held.search(query, 20)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert view.moment().rows == 50 - 29 + 6000
+
+
+def test_vectors_of_another_dimension_are_refused(tmp_path: Path) -> None:
+    snapshot = base(tmp_path, "flat", chunk_rows(5))
+    with pytest.raises(ValueError, match="dimensions"):
+        VectorView(D + 1, snapshot)
+    with pytest.raises(ValueError, match="dimensions"):
+        VectorView(D + 1).add(chunk_rows(5))
+
+
+def test_a_base_that_faiss_cannot_read_is_a_value_error(tmp_path: Path) -> None:
+    snapshot = base(tmp_path, "flat", chunk_rows(5))
+    snapshot.part("index.faiss").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="faiss cannot read"):
+        VectorView(D, snapshot)
+
+
+def _arrays(rows: ChunkRows) -> tuple[NDArray[np.generic], ...]:
+    return rows.chunks, rows.documents, rows.collections, rows.vectors
