@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from index.embedder import Embedder
 from index.passage import Passage
 from rag.calibration import Logistic, squash
-from rag.questions import answer_kind, could_answer, new_names
+from rag.questions import AnswerKind, answer_kind, could_answer, new_names
 from rag.units import Unit, UnitKind, units_of
 from rag.words import content_stems, identifiers, names, numbers, share, word_count
 
@@ -120,7 +120,9 @@ def unit_features(
         return []
     rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
     wanted = weighted_stems(question, rarity)
-    cheap = [_word_features(question, wanted, unit, passages[unit.passage]) for unit in units]
+    held = [set(content_stems(f"{passage.title} {passage.heading} {passage.text}")) for passage in passages]
+    asked = _Asked(question, answer_kind(question), wanted, names(question), numbers(question), identifiers(question))
+    cheap = [_word_features(asked, unit, passages[unit.passage], held[unit.passage]) for unit in units]
     order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
     chosen = [units[place] for place in order]
     cosines = _cosines(embedder, question, chosen, passages)
@@ -176,22 +178,33 @@ def covered(wanted: Mapping[str, float], stems: set[str]) -> float:
     return sum(weight for stem, weight in wanted.items() if stem in stems) / total if total else 0.0
 
 
-def _word_features(question: str, wanted: Mapping[str, float], unit: Unit, passage: Passage) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is computed once per question."""
+
+    question: str
+    kind: AnswerKind
+    wanted: Mapping[str, float]
+    names: set[str]
+    numbers: set[str]
+    identifiers: set[str]
+
+
+def _word_features(asked: _Asked, unit: Unit, passage: Passage, held: set[str]) -> dict[str, float]:
+    """Features that need no model; `held` are the stems of the passage with title and headings."""
     stems = set(content_stems(unit.text))
     context = set(content_stems(f"{passage.heading} {unit.lead}")) | stems
-    around = set(content_stems(f"{passage.title} {passage.text}")) | context
-    kind = answer_kind(question)
+    question, kind, wanted = asked.question, asked.kind, asked.wanted
     fits = could_answer(kind, question, unit.text, is_steps=unit.kind == "steps")
     length = word_count(unit.text)
     fresh = len(stems - set(wanted)) / max(len(stems), 1)
-    asked_names = names(question)
     return {
         "overlap": covered(wanted, stems),
         "overlap_heading": covered(wanted, context),
-        "overlap_passage": covered(wanted, around),
-        "names": share(asked_names, around | {word.lower() for word in stems}) if asked_names else 1.0,
-        "numbers": share(numbers(question), numbers(f"{passage.heading} {unit.lead} {unit.text}")),
-        "identifiers": share(identifiers(question), stems | context),
+        "overlap_passage": covered(wanted, held | context),
+        "names": share(asked.names, held | context),
+        "numbers": share(asked.numbers, numbers(f"{passage.heading} {unit.lead} {unit.text}")),
+        "identifiers": share(asked.identifiers, context),
         "kind_fits": 1.0 if fits else 0.0,
         "kind_misses": 1.0 if fits is False else 0.0,
         "fresh": fresh,

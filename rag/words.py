@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:[._'’@/:+#-][^\W_]+)*[+#]*")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
@@ -50,6 +51,7 @@ def words(text: str) -> list[str]:
     return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A light stem of a lower-case word: equal for the plain forms of one word, readable, never empty."""
     word = word.removesuffix("'s").removesuffix("'") or word
@@ -75,6 +77,8 @@ def content_stems(text: str) -> list[str]:
         if word in STOP_WORDS:
             continue
         found.append(stem(word))
+        if word.isalnum():
+            continue
         parts = re.split(r"[^\w]+", word)
         if len(parts) > 1:
             found += [stem(part) for part in parts if len(part) > 1 and part not in STOP_WORDS]
