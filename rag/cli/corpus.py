@@ -7,13 +7,14 @@ import click
 from index.catalog import Catalog
 from index.database import Database
 from index.rows import CollectionInfo, Egress
+from rag.app import check_data_folder
 from rag.cli.show import json_option, print_json, print_table, settings_of
 
 
 def open_catalog(ctx: click.Context) -> Catalog:
     """The catalog alone, without models or views; closed when the command ends."""
     settings = settings_of(ctx)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    check_data_folder(settings.data)
     database = Database(settings.resolved_database_url)
     ctx.call_on_close(database.close)
     database.migrate()

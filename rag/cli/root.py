@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from index.errors import FootnoteError
-from rag.settings import Settings, load_settings
+from rag.settings import load_settings
 
 # name -> (module, what it does). A module loads when its command is called, so that `footnote --help` is quick.
 OWN_COMMANDS = {
@@ -80,7 +80,9 @@ def _plugin_commands() -> metadata.EntryPoints:
 def main(ctx: click.Context, data: Path | None, verbose: bool) -> None:
     """Answers from your own documents, with a footnote on every sentence."""
     settings, origin = load_settings({"data": data, "log_level": "debug" if verbose else None})
-    _set_up_logging(settings)
+    service = ctx.invoked_subcommand in ("serve", "worker")
+    # A person at a terminal wants the answer; the service's log is for whoever runs it.
+    _set_up_logging(settings.log_level if service or origin["log_level"] != "default" else "warning")
     # Nothing is downloaded at run time, whatever a library's defaults are.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
@@ -88,9 +90,9 @@ def main(ctx: click.Context, data: Path | None, verbose: bool) -> None:
     ctx.obj = (settings, origin)
 
 
-def _set_up_logging(settings: Settings) -> None:
+def _set_up_logging(level: str) -> None:
     logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     for chatty in ("httpx", "httpcore", "uvicorn.access", "alembic", "dbos"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
