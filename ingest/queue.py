@@ -28,7 +28,7 @@ _WORKFLOW = "ingest_document"
 _BUSY_MILLISECONDS = 30_000
 _PAGE = 500  # workflow ids per query
 _ALIVE = ("ENQUEUED", "PENDING", "DELAYED")
-_POLL_SECONDS = 0.15
+_POLL_SECONDS = 0.2  # between two looks for tickets; a look costs about 8 ms of processor time
 
 
 class TicketQueue:

@@ -113,7 +113,7 @@ def work(options: argparse.Namespace, database: DyingDatabase) -> None:
 
 
 def _watch(jobs: Jobs, stop: threading.Event) -> None:
-    while any(jobs.counts().get(state) for state in UNENDED):
+    while jobs.counts().keys() & set(UNENDED):  # one look: a job may change its state between two
         time.sleep(0.1)
     stop.set()
 
