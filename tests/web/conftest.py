@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -88,7 +88,8 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser, address: str) -> Iterator[Watched]:
     """A fresh page; afterwards it must have made no error, no policy violation and no request to another host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(240_000)  # an answer of the local model on a machine that is busy otherwise
+    expect.set_options(timeout=60_000)
     found = Watched(context.new_page(), address)
     found.watch()
     yield found

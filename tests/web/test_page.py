@@ -117,9 +117,9 @@ def test_from_nothing_to_a_searchable_document(watched: Watched) -> None:
             {"name": "empty.pdf", "mimeType": "application/pdf", "buffer": b""},
         ]
     )
-    expect(page.locator("#documents tbody tr")).to_have_count(1, timeout=120_000)
+    expect(page.locator("#documents tbody tr")).to_have_count(1, timeout=240_000)
     failed = page.locator("#jobs li.failed")
-    expect(failed).to_contain_text("empty", timeout=60_000)
+    expect(failed).to_contain_text("empty", timeout=240_000)
     expect(failed.get_by_role("button", name="Dismiss")).to_be_visible()
 
     page.get_by_role("link", name="Ask this collection").click()
