@@ -7,6 +7,7 @@ high-level class holds one sequence, has no queue and cannot be stopped.
 import ctypes
 import logging
 import threading
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -71,6 +72,9 @@ class LlamaModel:
             raise ModelUnavailable(
                 f"llama.cpp cannot load {path}; the file is damaged, of an unknown kind, or too large for the memory"
             )
+        # Freed with its last user: contexts and tokenizing callers hold this object. At exit the system frees it.
+        self._free = weakref.finalize(self, llama_cpp.llama_model_free, self.handle)
+        self._free.atexit = False
         self._vocab = llama_cpp.llama_model_get_vocab(self.handle)
         self.size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         self.context_trained: int = llama_cpp.llama_model_n_ctx_train(self.handle)
@@ -133,11 +137,6 @@ class LlamaModel:
 
     def is_end(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
-
-    def close(self) -> None:
-        if self.handle:
-            llama_cpp.llama_model_free(self.handle)
-            self.handle = None
 
 
 class LlamaContext:

@@ -37,9 +37,7 @@ LANGUAGES = (
 
 @pytest.fixture(scope="module")
 def model():
-    model = LlamaModel(packaged_model())
-    yield model
-    model.close()
+    return LlamaModel(packaged_model())
 
 
 @pytest.fixture(scope="module")
