@@ -27,6 +27,12 @@ def events_of(text: str) -> list[tuple[str, str, Any]]:
     return found
 
 
+async def until_speaking(service: Service) -> None:
+    async with asyncio.timeout(20):
+        while not service.generator.open_streams:  # noqa: ASYNC110  # the generator knows no event loop
+            await asyncio.sleep(0.01)
+
+
 async def test_the_events_of_an_answer(service: Service, http: Http) -> None:
     document = service.document(service.collection(), TEXT)
     answer = await http.post("/api/v1/ask", json=QUESTION, headers=STREAM)
@@ -121,8 +127,8 @@ async def test_an_error_in_the_middle_is_the_last_event_and_the_text_is_kept(bui
         events = events_of((await http.post("/api/v1/ask", json=QUESTION, headers=STREAM)).text)
         assert events[-1][1] == "error"
         assert (events[-1][2]["status"], events[-1][2]["detail"]) == (502, "the model ran out of memory; ask again")
-        id = next(data["answer"] for _, name, data in events if name == "started")
-        stored = (await http.get(f"/api/v1/answers/{id}")).json()
+        answer = next(data["answer"] for _, name, data in events if name == "started")
+        stored = (await http.get(f"/api/v1/answers/{answer}")).json()
         assert (stored["status"], stored["text"].strip()) == ("failed", "The reset link")
         whole = await http.post("/api/v1/ask", json=QUESTION)
         assert (whole.status_code, whole.headers["content-type"]) == (502, "application/problem+json")
@@ -153,8 +159,7 @@ async def test_a_stop_keeps_what_was_said(build: Callable[..., Service]) -> None
     service.document(service.collection(), TEXT)
     async with client_of(service) as http:
         asked = asyncio.create_task(http.post("/api/v1/ask", json=QUESTION, headers=STREAM))
-        while not service.generator.open_streams:
-            await asyncio.sleep(0.01)
+        await until_speaking(service)
         conversation = (await http.get("/api/v1/conversations")).json()["items"][0]["id"]
         said = (await http.get(f"/api/v1/conversations/{conversation}")).json()["answers"]
         answer = said[0]["answer"]
@@ -174,8 +179,7 @@ async def test_invariant_10_more_answers_than_allowed_are_told_when_to_come_back
     service.document(service.collection(), TEXT)
     async with client_of(service) as http:
         first = asyncio.create_task(http.post("/api/v1/ask", json=QUESTION, headers=STREAM))
-        while not service.generator.open_streams:
-            await asyncio.sleep(0.01)
+        await until_speaking(service)
         refused = await http.post("/api/v1/ask", json=QUESTION, headers=STREAM)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1

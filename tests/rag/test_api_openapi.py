@@ -25,7 +25,8 @@ async def test_the_document_lists_every_route(service: Service, http: Http) -> N
     for route in create_server(service.app).routes:
         for handler in route.route_handlers if hasattr(route, "route_handlers") else []:
             if route.path.startswith(("/api/v1", "/v1")):
-                served |= {(route.path_format, method.lower()) for method in handler.http_methods if method != "OPTIONS"}
+                served |= {(route.path_format, method.lower()) for method in handler.http_methods}
+    served = {(path, method) for path, method in served if method != "options"}
     assert listed == served
     assert len(listed) > 30
 
