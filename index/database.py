@@ -129,10 +129,13 @@ def revisions() -> list[str]:
 
 
 def _engine_arguments(is_sqlite: bool) -> dict[str, Any]:
+    # Parameters are questions and document text: an error message would carry them into the log.
+    common: dict[str, Any] = {"hide_parameters": True}
     if is_sqlite:
         # isolation_level=None: the driver begins nothing by itself, `_begin_sqlite` does.
-        return {"connect_args": {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+        return {**common, "connect_args": arguments}
+    return {**common, "pool_pre_ping": True}
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -85,7 +85,7 @@ class App:
     def _load_model(self) -> None:
         self.model_state = "loading"
         try:
-            self.models.load()
+            self.models.get(None)
         except FootnoteError as error:
             # Search and quoted answers work without a model, so its absence is a state and no end.
             logger.warning("%s", error)

@@ -1,13 +1,17 @@
 """`GET /api/v1/settings` and `/models`: what is configured, without secrets."""
 
+import re
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import Any, Final
 
 from litestar import get
 from msgspec import Struct
 
+from rag.api.listing import Listing
 from rag.api.parts import AppPart
 from rag.settings import is_secret, setting_name, settings_table
+
+_PASSWORD: Final = re.compile(r"://[^@/\s]*@")  # who and how, inside an address
 
 
 class SettingView(Struct):
@@ -24,7 +28,7 @@ class SettingView(Struct):
 
 
 @get("/settings", sync_to_thread=False, tags=["service"])
-def list_settings(app: AppPart) -> list[SettingView]:
+def list_settings(app: AppPart) -> Listing[SettingView]:
     """Every setting with its value and where it came from."""
     shown = []
     for name, environment, kind, default, meaning in settings_table():
@@ -33,17 +37,19 @@ def list_settings(app: AppPart) -> list[SettingView]:
         secret = is_secret(attribute)
         if secret:
             value = "(set)" if value else "(empty)"
-        elif not isinstance(value, str | int | float | bool):
+        elif isinstance(value, str):
+            value = _PASSWORD.sub("://***@", value)
+        elif not isinstance(value, int | float | bool):
             value = list(value) if isinstance(value, tuple) else str(value)
         origin = app.origin.get(attribute, "default")
         shown.append(SettingView(name, environment, kind, value, default, origin, secret, meaning))
-    return shown
+    return Listing(shown, None)
 
 
 @get("/models", sync_to_thread=True, tags=["service"])
-def list_models(app: AppPart) -> list[dict[str, Any]]:
+def list_models(app: AppPart) -> Listing[dict[str, Any]]:
     """The language models that may answer, and which one does when a question names none."""
-    return [_plain(model) for model in app.models.describe()]
+    return Listing([_plain(model) for model in app.models.describe()], None)
 
 
 def _plain(model: Any) -> dict[str, Any]:

@@ -81,4 +81,3 @@ def create_server(app: App) -> Litestar:
     server.asgi_handler = Guard(server.asgi_handler, settings.server_allowed_hosts)
     server.state.running = running
     return server
-

@@ -207,11 +207,13 @@ async def test_jobs_are_cancelled_retried_and_followed(service: Service, http: H
 
 
 async def test_settings_are_shown_with_their_origin_and_without_secrets(build: Callable[..., Service]) -> None:
-    service = build(openai_api_key="sk-very-secret", server_port=8123)
+    address = "https://someone:very-secret@models.example/v1"
+    service = build(openai_api_key="sk-very-secret", openai_base_url=address, server_port=8123)
     async with client_of(service) as http:
         answer = await http.get("/api/v1/settings")
-    assert "sk-very-secret" not in answer.text
-    settings = {item["name"]: item for item in answer.json()}
+    assert "very-secret" not in answer.text
+    assert "https://***@models.example/v1" in answer.text
+    settings = {item["name"]: item for item in answer.json()["items"]}
     assert (settings["server.port"]["value"], settings["server.port"]["origin"]) == (8123, "command line")
     assert settings["openai.api_key"]["value"] == "(set)"
     assert settings["answer.passages"]["help"]
@@ -219,7 +221,7 @@ async def test_settings_are_shown_with_their_origin_and_without_secrets(build: C
 
 async def test_models_health_and_metrics(service: Service, http: Http) -> None:
     service.document(service.collection(), TEXT)
-    assert (await http.get("/api/v1/models")).json() == [{"name": "scripted", "local": True}]
+    assert (await http.get("/api/v1/models")).json()["items"] == [{"name": "scripted", "local": True}]
     assert (await http.get("/api/v1/health/live")).json() == {"status": "alive"}
     ready = await http.get("/api/v1/health/ready")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
