@@ -50,6 +50,7 @@ class LocalEngine:
         self._pace = Pace()
         self._change = threading.Condition()
         self._waiting: deque[Answer] = deque()
+        self._inside = 0  # answers that wait or have a sequence
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
         self._thread.start()
@@ -93,13 +94,16 @@ class LocalEngine:
         with self._change:
             if self._closing:
                 raise ModelUnavailable(f"the model {self._name} is being shut down; ask again later")
-            if len(self._waiting) >= self._most_waiting:
-                wait = self._pace.wait(len(self._waiting), self._decoder.sequences)
+            # Those that wait only until the thread has looked at them do not count as waiting.
+            waiting = self._inside - self._decoder.sequences
+            if waiting >= self._most_waiting:
+                wait = self._pace.wait(waiting, self._decoder.sequences)
                 raise QueueFull(
-                    f"{len(self._waiting)} questions wait for the model {self._name}, which is all it takes; "
+                    f"{waiting} questions wait for the model {self._name}, which is all it takes; "
                     f"ask again in {max(1, round(wait))} s",
                     max(1.0, wait),
                 )
+            self._inside += 1
             self._waiting.append(answer)
             self._change.notify()
 
@@ -149,6 +153,7 @@ class LocalEngine:
             gone = [answer for answer in self._waiting if answer.outbox.left]
             for answer in gone:
                 self._waiting.remove(answer)
+                self._inside -= 1
         for answer in gone:
             answer.finish("cancelled")
         while self._admit_first():
@@ -232,14 +237,19 @@ class LocalEngine:
             self._finish(sequence, reason)
 
     def _finish(self, sequence: int, reason: FinishReason) -> None:
-        answer = self._slots.vacate(sequence)
+        answer = self._vacate(sequence)
         if reason != "cancelled":
             self._pace.finished(time.monotonic() - answer.began)
         answer.finish(reason)
 
     def _fail(self, sequence: int, error: GenerationFailed) -> None:
-        self._slots.vacate(sequence).fail(error)
+        self._vacate(sequence).fail(error)
         self._slots.wipe(sequence)
+
+    def _vacate(self, sequence: int) -> Answer:
+        with self._change:
+            self._inside -= 1
+        return self._slots.vacate(sequence)
 
 
 class EngineStream(AsyncIterator[GenerationEvent]):

@@ -364,6 +364,7 @@ def test_a_random_crowd_leaves_nothing_behind():
 
     with engine_over(model, queue=200) as engine:
         asyncio.run(scene(engine))
+        assert engine._inside == 0
         for slot in engine._slots.views():
             assert list(slot.tokens) == model.memory[slot.sequence]
     assert model.open_samplers == 0
@@ -374,3 +375,12 @@ def test_usage_of_an_answer_counts_its_tokens():
         text, finished, _ = asyncio.run(told(engine.stream(ask(max_tokens=7))))
     ended = finished.reason == "stop"
     assert finished.usage == Usage(engine.count_tokens(ask().messages), 0, len(text) + ended)
+
+
+def test_a_burst_fills_the_sequences_before_the_queue():
+    async def scene(engine):
+        return await asyncio.gather(*(told(engine.stream(ask(str(n)))) for n in range(8)), return_exceptions=True)
+
+    with engine_over(ByteModel(sequences=3, pause=0.002), queue=4) as engine:
+        results = asyncio.run(scene(engine))
+    assert [type(result) for result in results] == [tuple] * 7 + [QueueFull]
