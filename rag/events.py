@@ -22,6 +22,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Started:
+    """The question was accepted and gets an answer."""
+
     answer: str
     conversation: str
     model: str
@@ -47,11 +49,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
+    """What was found, before the first word."""
+
     sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
+    """More of the answer's text."""
+
     start: int  # offset in the answer's text
     text: str
 
@@ -77,6 +83,8 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """How well a sentence of the answer stands on its sources."""
+
     start: int
     end: int
     verdict: VerdictName
@@ -93,6 +101,8 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class AnswerUsage:
+    """What the answer cost. `ms` is milliseconds per stage."""
+
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
@@ -103,6 +113,8 @@ class AnswerUsage:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """The end of an answer that did not fail."""
+
     answer: str
     status: Status
     confidence: float  # 0..1
