@@ -3,11 +3,10 @@
 Knows no embedder, no view and no file format; it takes finished values and holds them to the laws of the corpus.
 """
 
-import math
 import re
 import secrets
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -31,6 +30,7 @@ from index.queries import (
     select_documents,
     write_cursor,
 )
+from index.records import insert_document
 from index.rows import (
     ChangeInfo,
     ChangeKind,
@@ -45,10 +45,9 @@ from index.rows import (
     check_document,
     decode_vectors,
     embedded_text,
-    encode_vector,
     text_hash,
 )
-from index.schema import Change, Chunk, ChunkVector, Collection, Document, DocumentField, DocumentText
+from index.schema import Change, Chunk, ChunkVector, Collection, Document, DocumentText
 
 __all__ = [
     "Catalog",
@@ -66,8 +65,6 @@ __all__ = [
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ALPHABET = string.ascii_letters + string.digits
-_LONGEST_FIELD = 1000  # characters of a metadata text that filters can compare; longer ones are kept, not filtered
-_LONGEST_FIELD_NAME = 255
 _LOG_LOCK = 7309454  # of PostgreSQL, where numbers are given before the commit: one writer of the log at a time
 
 
@@ -162,7 +159,7 @@ class Catalog:
             document = _new_id("d")
             if before is not None:
                 _supersede(session, before, document)
-            key = _insert_document(session, collection.key, document, version, new)
+            key = insert_document(session, collection.key, document, version, new)
             # Added first: a view that stops between the two lines knows both, and SQL decides; it never knows neither.
             lines: list[tuple[ChangeKind, int, str]] = [("add", key, document)]
             if before is not None:
@@ -297,6 +294,16 @@ class Catalog:
         return found
 
 
+def _check_collection(name: str | None, egress: str | None) -> None:
+    """Raise BadCollection for a name or an egress rule that cannot be; None is not looked at."""
+    if name is not None and not _NAME.fullmatch(name):
+        raise BadCollection(
+            f"{name!r} cannot name a collection; use 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
+        )
+    if egress is not None and egress not in get_args(Egress):
+        raise BadCollection(f"egress is {egress!r}, but one of {', '.join(get_args(Egress))} was wanted")
+
+
 def _new_id(kind: str) -> str:
     """An id that cannot be guessed: 22 letters and digits, 130 bits."""
     return f"{kind}_" + "".join(secrets.choice(_ALPHABET) for _ in range(22))
@@ -334,97 +341,20 @@ def _supersede(session: Session, before: Document, by: str) -> None:
     session.flush()  # before the new row comes: only one version of a name may be current
 
 
-def _insert_document(session: Session, collection: int, id: str, version: int, new: NewDocument) -> int:
-    row = Document(
-        id=id,
-        collection=collection,
-        name=new.name,
-        title=new.title,
-        media_type=new.media_type,
-        content_hash=new.content_hash,
-        version=version,
-        size=new.size,
-        characters=len(new.text),
-        chunk_count=len(new.chunks),
-        pages=[list(page) for page in new.pages],
-        attributes=dict(new.metadata),
-        report=dict(new.report),
-        blob=new.blob,
-        state="current",
-    )
-    session.add(row)
-    session.flush()
-    session.execute(insert(DocumentText), [{"document": row.key, "text": new.text}])
-    fields = [{"document": row.key, **each} for each in _fields(new.metadata)]
-    if fields:
-        session.execute(insert(DocumentField), fields)
-    if new.chunks:
-        _insert_chunks(session, row.key, new)
-    return row.key
-
-
-def _insert_chunks(session: Session, document: int, new: NewDocument) -> None:
-    rows = [
-        {
-            "document": document,
-            "ordinal": chunk.ordinal,
-            "start": chunk.start,
-            "end": chunk.end,
-            "text": chunk.text,
-            "heading": chunk.heading,
-            "page": chunk.page,
-            "tokens": chunk.tokens,
-        }
-        for chunk in new.chunks
-    ]
-    ids = session.scalars(insert(Chunk).returning(Chunk.id, sort_by_parameter_order=True), rows).all()
-    vectors = [
-        {
-            "chunk": chunk_id,
-            "stamp": new.stamp,
-            "text_hash": text_hash(embedded_text(chunk.heading, chunk.text)),
-            "vector": encode_vector(row),
-        }
-        for chunk_id, chunk, row in zip(ids, new.chunks, new.vectors, strict=True)
-    ]
-    session.execute(insert(ChunkVector), vectors)
-
-
-def _fields(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
-    """The scalars of nested metadata, named "outer.inner"; what filters cannot compare is left out."""
-    for inner, value in metadata.items():
-        name = f"{prefix}{inner}"[:_LONGEST_FIELD_NAME]
-        if isinstance(value, Mapping):
-            yield from _fields(value, f"{name}.")
-            continue
-        many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        for each in many:
-            if isinstance(each, bool):
-                yield {"name": name, "text": "true" if each else "false", "number": None}
-            elif isinstance(each, int | float) and math.isfinite(each):
-                yield {"name": name, "text": None, "number": float(each)}
-            elif isinstance(each, str) and len(each) <= _LONGEST_FIELD:
-                yield {"name": name, "text": each, "number": None}
-
-
 def _log(session: Session, collection: Collection, lines: Sequence[tuple[ChangeKind, int, str]]) -> None:
     """Append lines (kind, key, id) in order. Their numbers become visible in order, too: that is what views rely on."""
     if not lines:
         return
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOG_LOCK})
-    for kind, key, name in lines:
-        session.add(
-            Change(kind=kind, collection=collection.key, collection_id=collection.id, document=key, document_id=name)
-        )
-        session.flush()
-
-
-def _check_collection(name: str | None, egress: str | None) -> None:
-    """Raise BadCollection for a name or an egress rule that cannot be; None is not looked at."""
-    if name is not None and not _NAME.fullmatch(name):
-        raise BadCollection(
-            f"{name!r} cannot name a collection; use 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
-        )
-    if egress is not None and egress not in get_args(Egress):
-        raise BadCollection(f"egress is {egress!r}, but one of {', '.join(get_args(Egress))} was wanted")
+    rows = [
+        {
+            "kind": kind,
+            "collection": collection.key,
+            "collection_id": collection.id,
+            "document": key,
+            "document_id": name,
+        }
+        for kind, key, name in lines
+    ]
+    session.execute(insert(Change), rows)

@@ -44,7 +44,7 @@ class Snapshot:
         return self.folder / name
 
 
-class BadSnapshot(Exception):  # noqa: N818 - it names a state, as the other errors of the corpus do
+class BadSnapshot(Exception):
     """A snapshot does not match its header. Stays inside this room: the view is rebuilt."""
 
 
