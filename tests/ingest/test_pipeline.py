@@ -62,7 +62,7 @@ def test_a_file_becomes_a_document_with_chunks_and_vectors(rig: Rig) -> None:
     chunks = rig.catalog.chunks(done.document)
     assert (done.outcome, done.version, document.name) == ("added", 1, "alpha.txt")
     assert rig.catalog.document_text(done.document) == text
-    assert document.chunks == len(chunks) >= 3
+    assert document.chunks == len(chunks) >= 2
     assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
     with rig.blobs.path(document.blob) as path:
         assert path.read_text() == text
