@@ -47,11 +47,18 @@ def eval_group() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
 @click.option("--exact", is_flag=True, help="Scan every vector instead of the view: the oracle.")
+@click.option(
+    "--plain", is_flag=True, help="One vector per document, dense and exact: how public figures are measured."
+)
 @limit_option
 @json_option
 @click.pass_context
-def retrieval(ctx: click.Context, folder: Path, mode: str, exact: bool, limit: int | None, as_json: bool) -> None:
+def retrieval(
+    ctx: click.Context, folder: Path, mode: str, exact: bool, plain: bool, limit: int | None, as_json: bool
+) -> None:
     """Retrieval on a BEIR folder (corpus.jsonl, queries.jsonl, qrels.tsv)."""
+    if plain:
+        mode, exact = "dense", True
     # Imported here and below: models and views load in seconds that `--help` need not wait for.
     from eval.report import print_measures
     from eval.retrieval import fill, run_retrieval, summarise_retrieval
@@ -60,9 +67,14 @@ def retrieval(ctx: click.Context, folder: Path, mode: str, exact: bool, limit: i
     data = read_beir(folder, limit)
     with temporary_app(_settings(ctx)) as app:
         with _bars(("documents", len(data.documents)), ("questions", len(data.queries))) as (ingested, asked):
-            collection = fill(app, data, ingested)
+            collection = fill(app, data, ingested, plain=plain)
             run = run_retrieval(app, data, collection, mode=mode, exact=exact, asked=asked)  # type: ignore[arg-type]
-        result = {"mode": mode, "exact": exact, "embedder": app.embedder.stamp.key} | summarise_retrieval(data, run)
+        result = {
+            "mode": mode,
+            "exact": exact,
+            "plain": plain,
+            "embedder": app.embedder.stamp.key,
+        } | summarise_retrieval(data, run)
     _print_json(result) if as_json else print_measures(f"retrieval on {data.name}, {mode}", result)
 
 

@@ -21,17 +21,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRun:
-    """Rankings per query, milliseconds per query asked, and the queries that crashed."""
+    """Rankings per query, milliseconds per query asked (whole and by stage), and the queries that crashed."""
 
     rankings: dict[str, list[str]]
     milliseconds: list[float]
+    stages: dict[str, list[float]]
     crashed: list[str]
 
 
-def fill(app: App, data: BeirSet, ingested: Callable[[int], None] = lambda _: None) -> str:
-    """Take the documents into a new collection; its id."""
-    collection = app.catalog.create_collection(name="retrieval").id
-    add_texts(app, collection, data.documents, ingested)
+def fill(app: App, data: BeirSet, ingested: Callable[[int], None] = lambda _: None, *, plain: bool = False) -> str:
+    """Take the documents into a new collection; its id. With `plain` one vector stands for each document."""
+    collection = app.catalog.create_collection(name="plain" if plain else "retrieval").id
+    add_texts(app, collection, data.documents, ingested, plain=plain)
     return collection
 
 
@@ -48,6 +49,7 @@ def run_retrieval(
     names = _names(app.catalog, collection)
     rankings: dict[str, list[str]] = {}
     milliseconds: list[float] = []
+    stages: dict[str, list[float]] = {}
     crashed: list[str] = []
     app.searcher.search("a first question, so that none of the timed ones loads anything", collections=[collection])
     for query, text in data.queries.items():
@@ -60,9 +62,11 @@ def run_retrieval(
             crashed.append(query)
             continue
         milliseconds.append((time.perf_counter() - began) * 1000)
+        for stage, spent in result.ms.items():
+            stages.setdefault(stage, []).append(spent)
         rankings[query] = documents_of_passages((names[p.document], p.score) for p in result.passages)
         asked(1)
-    return RetrievalRun(rankings, milliseconds, crashed)
+    return RetrievalRun(rankings, milliseconds, stages, crashed)
 
 
 def summarise_retrieval(data: BeirSet, run: RetrievalRun) -> dict[str, Any]:
@@ -77,6 +81,7 @@ def summarise_retrieval(data: BeirSet, run: RetrievalRun) -> dict[str, Any]:
         **{name: share(values, questions) for name, values in scores.items()},
         "ms_per_query_p50": percentile(run.milliseconds, 50),
         "ms_per_query_p95": percentile(run.milliseconds, 95),
+        "stages_ms_p50": {stage: percentile(spent, 50) for stage, spent in run.stages.items()},
         "intervals": {name: interval(values, questions) for name, values in scores.items()},
     }
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.datasets import Text
+from index.embedder import Embedder
 from index.rows import NewChunk, NewDocument, embedded_text
 from ingest.chunk import chunk_document
-from ingest.document import Block, Document
+from ingest.document import Block, Chunk, Document
 from ingest.parse.limits import ParseLimits
 from ingest.pipeline import Pipeline
 from rag.app import App, build_app
@@ -53,13 +54,33 @@ def document_of(text: Text) -> Document:
     return Document(text.name, "text/plain", text.title, whole, blocks=blocks)
 
 
+def whole(document: Document, embedder: Embedder) -> tuple[Chunk, ...]:
+    """One chunk of as much of the document as the embedder reads, the way public figures are measured."""
+    spans = embedder.offsets(document.text)[: embedder.max_tokens - 2]
+    if not spans:
+        return ()
+    text = document.text[: spans[-1][1]]
+    return (Chunk(0, 0, len(text), text, "", None, len(spans)),)
+
+
 def add_texts(
-    app: App, collection: str, texts: Sequence[Text], progress: Callable[[int], None] = lambda _: None
+    app: App,
+    collection: str,
+    texts: Sequence[Text],
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    plain: bool = False,
 ) -> None:
-    """Chunk, embed and commit texts into a collection (id), and bring the views up to date. `progress` gets a count."""
+    """Chunk, embed and commit texts into a collection (id), and bring the views up to date. `progress` gets a count.
+
+    With `plain` each text is one chunk, cut where the embedder stops reading.
+    """
     for start in range(0, len(texts), TOGETHER):
         documents = [document_of(text) for text in texts[start : start + TOGETHER]]
-        chunks = [chunk_document(document, app.embedder, app.embedder.max_tokens) for document in documents]
+        chunks = [
+            whole(document, app.embedder) if plain else chunk_document(document, app.embedder, app.embedder.max_tokens)
+            for document in documents
+        ]
         rows = app.embedder.embed([embedded_text(chunk.heading, chunk.text) for each in chunks for chunk in each])
         taken = 0
         for document, of_document in zip(documents, chunks, strict=True):
