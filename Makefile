@@ -57,7 +57,7 @@ check: $(VENV)/.installed-dev ## Lint, format, strict types, import walls, migra
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not real"
+	$(BIN)/pytest -q -n auto -m "not real"
 
 test: check ## Everything: the checks, then the tests with real models, real servers and a real browser
 	$(BIN)/pytest -m real
