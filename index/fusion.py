@@ -1,32 +1,69 @@
-"""Reciprocal rank fusion: several rankings become one. Pure; knows no view and no SQL."""
+"""Two rankings become one. Pure; knows no view and no SQL.
+
+A stage's scores are set against its own best, so that neither the model's range of cosines nor the length of a question
+matters; then they are weighed. That beats reciprocal rank fusion by 0.02 to 0.05 nDCG@10, because ranks forget how far
+the first is ahead of the second (docs/decisions/0004-fusion.md). The reciprocal rank score stays among the stages, for
+people who compare.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 RANK_CONSTANT = 60
+DENSE_WEIGHT = 0.36
+LEXICAL_WEIGHT = 1 - DENSE_WEIGHT
+
+Ranking = Sequence[tuple[int, float]]  # (chunk, score), best first
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that some stage found. `stages` holds each stage's score and rank (from 1), and "fused"."""
+    """A chunk that some stage found, larger scores are better.
+
+    `stages` holds the score and rank (from 1) of each stage that found it, and, if there were two stages, "fused" and
+    "reciprocal_rank".
+    """
 
     chunk: int
     score: float
     stages: Mapping[str, float]
 
 
-def fuse(rankings: Mapping[str, Sequence[tuple[int, float]]]) -> list[Candidate]:
-    """Rankings are (chunk, score) per stage, best first. Several are fused; a single one keeps its own scores.
+def single(stage: str, ranking: Ranking) -> list[Candidate]:
+    """One stage alone: its own scores in its own order."""
+    return [
+        Candidate(chunk, score, {stage: score, f"{stage}_rank": rank})
+        for rank, (chunk, score) in enumerate(ranking, start=1)
+    ]
 
-    The fused score is the sum over stages of 1 / (60 + rank). Best first; of equal scores, the smaller chunk id.
+
+def fuse(dense: Ranking, lexical: Ranking) -> list[Candidate]:
+    """Best first; of equal scores, the smaller chunk id. The score lies between 0 and 1.
+
+    Cosines count from the last candidate's (0) to the best one's (1): a chunk beyond the last is hardly worse than it.
+    BM25 counts from 0, which means no word in common, to the best candidate's (1).
     """
+    floor = dense[-1][1] if dense else 0.0
+    ceiling = lexical[0][1] if lexical else 1.0
+    spread = dense[0][1] - floor if dense else 0.0
+    scores: dict[int, float] = {}
     stages: dict[int, dict[str, float]] = {}
-    for stage, ranking in rankings.items():
-        for rank, (chunk, score) in enumerate(ranking, start=1):
-            seen = stages.setdefault(chunk, {})
-            seen[stage] = score
-            seen[f"{stage}_rank"] = rank
-            seen["fused"] = seen.get("fused", 0.0) + 1.0 / (RANK_CONSTANT + rank)
-    only = next(iter(rankings)) if len(rankings) == 1 else None
-    found = [Candidate(chunk, seen[only or "fused"], seen) for chunk, seen in stages.items()]
+    for candidate in single("dense", dense):
+        nearness = (candidate.score - floor) / spread if spread > 0 else 1.0
+        scores[candidate.chunk] = DENSE_WEIGHT * nearness
+        stages[candidate.chunk] = dict(candidate.stages)
+    for candidate in single("lexical", lexical):
+        relative = candidate.score / ceiling if ceiling > 0 else 1.0
+        scores[candidate.chunk] = scores.get(candidate.chunk, 0.0) + LEXICAL_WEIGHT * relative
+        stages.setdefault(candidate.chunk, {}).update(candidate.stages)
+    for chunk, seen in stages.items():
+        seen["fused"] = scores[chunk]
+        seen["reciprocal_rank"] = reciprocal_rank(seen)
+    found = [Candidate(chunk, score, stages[chunk]) for chunk, score in scores.items()]
     return sorted(found, key=lambda each: (-each.score, each.chunk))
+
+
+def reciprocal_rank(stages: Mapping[str, float]) -> float:
+    """The sum of 1 / (60 + rank) over the stages that found a chunk."""
+    ranks = (stages.get("dense_rank"), stages.get("lexical_rank"))
+    return sum(1.0 / (RANK_CONSTANT + rank) for rank in ranks if rank is not None)

@@ -21,12 +21,12 @@ from index.embedder import Embedder
 from index.exact import best_first
 from index.filters import Filters
 from index.follow import read_vectors
-from index.fusion import fuse
+from index.fusion import fuse, single
 from index.passage import SearchMode, SearchResult
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.views import Moment, Views
 
-DEPTH = 100  # candidates that each view gives, at least
+DEPTH = 200  # candidates that each view gives, at least
 DEPTH_PER_PASSAGE = 4
 
 Ranking = list[tuple[int, float]]  # (chunk, score), best first
@@ -150,14 +150,14 @@ class Searcher:
         with self._database.read() as session:
             sought = wanted(session, question.collections, question.filters, stamp)
         clock.lap("scope")
-        rankings: dict[str, Ranking] = {}
+        dense, lexical = Ranking(), Ranking()
         if question.vector is not None:
-            rankings["dense"] = self._dense(question, question.vector, sought, moment)
+            dense = self._dense(question, question.vector, sought, moment)
             clock.lap("dense")
         if question.mode != "dense":
-            rankings["lexical"] = _ranking(*moment.lexical.search(question.text, question.depth, sought.scope))
+            lexical = _ranking(*moment.lexical.search(question.text, question.depth, sought.scope))
             clock.lap("lexical")
-        candidates = fuse(rankings)
+        candidates = fuse(dense, lexical) if question.mode == "hybrid" else single(question.mode, dense or lexical)
         clock.lap("fuse")
         with self._database.read() as session:
             passages, dropped = recheck(session, self._stamp, sought, candidates, question.k, question.vector)

@@ -49,7 +49,7 @@ def test_passages_carry_all_that_a_citation_needs(corpus: Corpus, searcher: Sear
     assert (best.document, best.collection, best.version) == (put.document, corpus.collection, 1)
     assert (best.name, best.title, best.metadata) == ("ttl.md", "ttl", {"a": 1})
     assert text[best.start : best.end] == best.text
-    assert set(best.stages) == {"dense", "dense_rank", "lexical", "lexical_rank", "fused"}
+    assert set(best.stages) == {"dense", "dense_rank", "lexical", "lexical_rank", "fused", "reciprocal_rank"}
     assert best.stages["dense_rank"] == 1
     assert best.stages["fused"] == pytest.approx(best.score)
     assert result.applied_seq == corpus.catalog.latest_seq()
