@@ -4,6 +4,7 @@ Both sides get the very same texts in the same run, in turns, so that a busy mac
 quality beyond the cosine of the two results.
 """
 
+import hashlib
 import json
 import os
 import statistics
@@ -95,7 +96,7 @@ def gather(folder: Path, embedder: Embedder, most: int) -> Work:
     texts: dict[str, int] = {}
     seconds = 0.0
     with Sandbox() as sandbox:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for path in _mixed(folder):
             name = path.relative_to(folder).as_posix()
             began = time.perf_counter()
             try:
@@ -112,6 +113,12 @@ def gather(folder: Path, embedder: Embedder, most: int) -> Work:
             if len(texts) >= most:
                 break
     return Work(files, list(texts), sum(texts.values()), seconds)
+
+
+def _mixed(folder: Path) -> list[Path]:
+    """Every file, in an order that is the same each time and puts files of one subject apart."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(files, key=lambda path: hashlib.blake2b(path.relative_to(folder).as_posix().encode()).digest())
 
 
 def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:

@@ -40,7 +40,7 @@ def record(
     result = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
-        "figures": {name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()},
+        "figures": {name: round(v, 6) if isinstance(v, float) else v for name, v in figures.items()},
         "machine": machine(),
         "versions": versions(*packages),
     }

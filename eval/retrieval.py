@@ -14,7 +14,7 @@ from index.catalog import Catalog
 from index.passage import SearchMode
 from rag.app import App
 
-PASSAGES = 50  # passages asked for, so that at least ten documents remain after passages of one document are joined
+PASSAGES = 30  # passages asked for, so that at least ten documents remain after passages of one document are joined
 
 logger = logging.getLogger(__name__)
 
