@@ -134,7 +134,8 @@ def _engine_arguments(is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         # isolation_level=None: the driver begins nothing by itself, `_begin_sqlite` does.
         arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-        return {**common, "connect_args": arguments}
+        # A connection is a few open files: as many as there may be threads asking at once.
+        return {**common, "connect_args": arguments, "pool_size": 16, "max_overflow": 64}
     return {**common, "pool_pre_ping": True}
 
 

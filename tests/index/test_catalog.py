@@ -201,3 +201,26 @@ def test_a_document_without_chunks_is_kept(corpus: Corpus) -> None:
     put = corpus.put("empty.txt", "")
     assert corpus.catalog.document(put.document).chunks == 0
     assert corpus.catalog.collection("docs").stamp == ""
+
+
+def test_a_collection_can_be_changed(corpus: Corpus) -> None:
+    changed = corpus.catalog.update_collection(corpus.collection, description="all of it", egress="allow")
+    assert (changed.name, changed.description, changed.egress) == ("docs", "all of it", "allow")
+    assert corpus.catalog.update_collection(corpus.collection, name="papers").id == corpus.collection
+    corpus.catalog.create_collection("other")
+    with pytest.raises(CollectionExists):
+        corpus.catalog.update_collection(corpus.collection, name="other")
+    with pytest.raises(BadCollection):
+        corpus.catalog.update_collection(corpus.collection, name="No Name")
+    with pytest.raises(NoSuchCollection):
+        corpus.catalog.update_collection("c_nothing", description="x")
+    assert corpus.catalog.collection(corpus.collection).name == "papers"
+
+
+def test_versions_of_a_name_are_listed_newest_first(corpus: Corpus) -> None:
+    put = [corpus.put("a.txt", f"version number {n}").document for n in range(3)]
+    corpus.put("b.txt", "another")
+    for document in put:
+        assert [each.id for each in corpus.catalog.versions(document)] == put[::-1]
+    with pytest.raises(NoSuchDocument):
+        corpus.catalog.versions("d_nothing")
