@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Inspector, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -48,7 +48,7 @@ class Database:
         try:
             parsed = make_url(url)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            self.engine: Engine = create_engine(parsed, **_engine_arguments(self.is_sqlite))
+            self.engine: Engine = create_engine(parsed, **_engine_arguments(parsed))
         except (ArgumentError, NoSuchModuleError) as error:
             raise DatabaseUnusable(
                 f"{url!r} is no database URL ({error}); use for example sqlite:////path/footnote.db"
@@ -128,15 +128,17 @@ def revisions() -> list[str]:
     return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _engine_arguments(is_sqlite: bool) -> dict[str, Any]:
+def _engine_arguments(url: URL) -> dict[str, Any]:
     # Parameters are questions and document text: an error message would carry them into the log.
-    common: dict[str, Any] = {"hide_parameters": True}
-    if is_sqlite:
-        # isolation_level=None: the driver begins nothing by itself, `_begin_sqlite` does.
-        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+    arguments: dict[str, Any] = {"hide_parameters": True}
+    if url.get_backend_name() != "sqlite":
+        return {**arguments, "pool_pre_ping": True}
+    # isolation_level=None: the driver begins nothing by itself, `_begin_sqlite` does.
+    arguments["connect_args"] = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+    if url.database:
         # A connection is a few open files: as many as there may be threads asking at once.
-        return {**common, "connect_args": arguments, "pool_size": 16, "max_overflow": 64}
-    return {**common, "pool_pre_ping": True}
+        arguments |= {"pool_size": 16, "max_overflow": 64}
+    return arguments
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
