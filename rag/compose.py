@@ -14,7 +14,7 @@ MOST_IN_PROMPT = 5
 MOST_PROMPT_WORDS = 200
 MOST_QUOTED_WORDS = 60
 MOST_QUOTED = 3
-SECOND_SCORE = 0.3  # of the best: weaker evidence is not quoted beside it
+SECOND_SCORE = 0.15  # of the best: weaker evidence is not quoted beside it
 
 
 @dataclass(frozen=True, slots=True)

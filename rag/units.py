@@ -19,6 +19,8 @@ _FIELD = re.compile(r"[\w .-]{1,40}: \S")
 _RULE = re.compile(r"^[\s|:+=*_-]+$")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)")
 MOST_STEPS = 12
+LEAST_CELLS = 4  # fewer short lines in a row are headings
+MOST_CELLS = 16
 MOST_STEP_CHARACTERS = 1_200
 
 
@@ -69,6 +71,7 @@ def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
     for place, block in enumerate(blocks):
         alone = all(other[0].kind != "item" for other in blocks[max(place - 1, 0) : place + 2] if other is not block)
         units += _block_units(text, block, alone=alone)
+    units = _settle_short_lines(text, units)
     units += _steps(text, units)
     units.sort(key=lambda unit: (unit.start, -unit.end))
     return [
@@ -178,6 +181,37 @@ def _block_units(text: str, block: Sequence[_Line], *, alone: bool) -> list[Unit
 
 def _reads_as_heading(line: str) -> bool:
     return line.startswith("#") or (line[-1:] not in {".", "!", "?", ":", ";", ",", '"', ")"} and word_count(line) <= 9)
+
+
+def _settle_short_lines(text: str, units: Sequence[Unit]) -> list[Unit]:
+    """A short line that ends like no sentence is a heading; several in a row are cells of a table that lost its form."""
+    settled: list[Unit] = []
+    run: list[Unit] = []
+    for unit in [*units, None]:
+        if unit is not None and (unit.kind == "heading" or (unit.kind == "sentence" and _is_short_line(text, unit))):
+            if len(run) == MOST_CELLS:
+                settled += _settled(text, run)
+                run = []
+            run.append(unit)
+            continue
+        settled += _settled(text, run)
+        run = []
+        if unit is not None:
+            settled.append(unit)
+    return settled
+
+
+def _settled(text: str, run: Sequence[Unit]) -> list[Unit]:
+    if len(run) >= LEAST_CELLS:
+        start, end = run[0].start, run[-1].end
+        return [Unit(0, "row", start, end, text[start:end])]
+    return [Unit(0, "heading", unit.start, unit.end, unit.text) for unit in run]
+
+
+def _is_short_line(text: str, unit: Unit) -> bool:
+    before = text[: unit.start].rpartition("\n")[2]
+    after = text[unit.end :].partition("\n")[0]
+    return not before.strip() and not after.strip() and _reads_as_heading(unit.text)
 
 
 def _steps(text: str, units: Sequence[Unit]) -> list[Unit]:

@@ -1,4 +1,4 @@
-"""The read path with the packaged models: from a file of the sample collection to footnotes that stand where they say."""
+"""The read path with the packaged models: from a sample file to footnotes that stand where they say."""
 
 import asyncio
 import io

@@ -67,7 +67,27 @@ def test_a_span_that_two_passages_share_comes_once():
 
 def test_records_are_rows_and_a_lone_numbered_line_is_a_heading():
     text = "1. Limits\n\nLimit: Sites; Basic: 1; Unit: sites\nLimit: Hubs; Basic: 2; Unit: hubs"
-    assert [(u.kind, u.lead) for u in split_passage(text)] == [("heading", ""), ("row", "1. Limits"), ("row", "1. Limits")]
+    assert [(u.kind, u.lead) for u in split_passage(text)] == [
+        ("heading", ""),
+        ("row", "1. Limits"),
+        ("row", "1. Limits"),
+    ]
+
+
+def test_a_short_line_introduces_what_follows():
+    text = "Slow amber\n    No connection. Wait.\nBlue\n    Ready."
+    assert [(u.kind, u.lead) for u in split_passage(text)] == [
+        ("heading", ""),
+        ("sentence", "Slow amber"),
+        ("sentence", "Slow amber"),
+        ("heading", ""),
+        ("sentence", "Blue"),
+    ]
+
+
+def test_cells_of_a_table_that_lost_its_form_stay_together():
+    text = "Press\n\nWhat happens\n\nHold for 5 seconds\n\nPairing window opens\n\nThen wait for it."
+    assert [(u.kind, u.text[-6:]) for u in split_passage(text)] == [("row", " opens"), ("sentence", "or it.")]
 
 
 def test_a_question_mark_in_a_name_does_not_end_the_sentence():
