@@ -184,7 +184,7 @@ def _reads_as_heading(line: str) -> bool:
 
 
 def _settle_short_lines(text: str, units: Sequence[Unit]) -> list[Unit]:
-    """A short line that ends like no sentence is a heading; several in a row are cells of a table that lost its form."""
+    """A short line that ends like no sentence is a heading; several in a row are cells of a table without its form."""
     settled: list[Unit] = []
     run: list[Unit] = []
     for unit in [*units, None]:
