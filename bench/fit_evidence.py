@@ -18,6 +18,7 @@ import random
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ DECISION_PRIOR = {
     "best": 0.6, "margin": 0.1, "cosine": 4.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 1.0,
     "found_near": 0.5, "names_here": 0.7, "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
 }  # fmt: skip
-# Claims of the data often name what their evidence calls "he": there a missing name tells nothing. An answer's names stand
-# in its evidence or its headings, so these weights are given, not fitted.
+# Claims of the data often name what their evidence calls "he": there a missing name tells nothing. An answer's names
+# stand in its evidence or its headings, so these weights are given, not fitted.
 SUPPORT_FIXED = ("name_missing", "number_missing", "number_nowhere")
 SUPPORT_PRIOR = {
     "cover_best": 2.0, "cover_all": 1.0, "fresh_best": 1.0, "fresh_all": 1.0, "joint": 1.0, "number_missing": -1.5,
@@ -310,18 +311,23 @@ def fit_support(folder: Path, embedder: Embedder) -> tuple[Logistic, dict[str, f
         "scifact_train", "squad_sentence_edit",
     ):  # fmt: skip
         rows = read(folder, name)
-        for row in chance.sample(rows, min(len(rows), int(CLAIMS * share.get(name, 1.0)))):
+        rows = chance.sample(rows, min(len(rows), int(CLAIMS * share.get(name, 1.0))))
+        # Data of this kind is made so that overlap tells little; a model may also speak of something else altogether.
+        strangers = [{**row, "context": other["context"], "hallucinated": True} for row, other in pairwise(rows)]
+        for row, weight in [(row, 1.0) for row in rows] + [(row, 0.5) for row in strangers[::3]]:
             premises = premises_of([row["context"]], row["answer"])
             if not premises or not row["answer"].strip():
                 continue
             features = support_features(embedder, row["answer"], premises, row.get("question", ""))
             supported = not row["hallucinated"]
             if fitted_on(row["answer"]):
-                fitted.append((features, supported, 1.0))
+                fitted.append((features, supported, weight))
             else:
-                held_out.setdefault(name, []).append((features, supported))
+                held_out.setdefault(name if weight == 1.0 else "another_text", []).append((features, supported))
         print(f"{name}: done", flush=True)
     support = fit(fitted, SUPPORT_PRIOR, fixed=SUPPORT_FIXED)
+    own = [row for name, rows in held_out.items() if name != "another_text" for row in rows if row[1]]
+    held_out["another_text"] += own
     figures = {
         f"auroc_{name}": auroc([support.probability(f) for f, _ in rows], [label for _, label in rows])
         for name, rows in held_out.items()
