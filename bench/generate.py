@@ -144,14 +144,14 @@ def measure(engine: LocalEngine, ours: Side, plain: Side, rounds: int) -> tuple[
         "answers_per_second_200": lambda side, asked: len(asked) / max(a.whole for a in side.answers(asked)),
     }
     seen: dict[str, dict[str, list[float]]] = {name: {"ours": [], "plain": []} for name in scenes}
-    for turn in range(-1, rounds):  # the turn before the first warms both sides up
-        _messages.print(f"turn {turn + 1} of {rounds}")
+    for side in (ours, plain):
+        side.answers([make.request(SHORT_PROMPT, "warming up", 8)])
+    for turn in range(rounds):
         asked = make.scenes(turn)
         for name, scene in scenes.items():
             for side_name, side in (("ours", ours), ("plain", plain)):
-                value = scene(side, asked[name])
-                if turn >= 0:
-                    seen[name][side_name].append(value)
+                seen[name][side_name].append(scene(side, asked[name]))
+                _messages.print(f"turn {turn + 1} of {rounds}, {name}, {side_name}: {seen[name][side_name][-1]:.3f}")
     medians = {name: {side: statistics.median(values) for side, values in both.items()} for name, both in seen.items()}
     ratios = {
         name: both["plain"] / both["ours"] if name.startswith("seconds") else both["ours"] / both["plain"]

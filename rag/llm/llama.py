@@ -61,6 +61,7 @@ class LlamaModel:
 
     def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
         self.header = read_header(path)
+        self.on_processor = gpu_layers == 0
         _start_backend()
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
@@ -156,6 +157,9 @@ class LlamaContext:
         params.n_batch = params.n_ubatch = batch_tokens
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
+        if model.on_processor:
+            # Measured over 600 tokens of context: words come 1.6 times and short prompts 2.4 times as fast without.
+            params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.no_perf = True
         self._model = model
         self.sequences, self.context_tokens, self.batch_tokens = sequences, context_tokens, batch_tokens

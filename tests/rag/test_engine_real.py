@@ -12,7 +12,7 @@ from rag.errors import ContextTooLong, ModelUnavailable
 from rag.llm.decoder import Segment
 from rag.llm.generator import Finished, GenerationRequest, Message, Queued, TextDelta
 from rag.llm.llama import LlamaContext
-from rag.llm.local import open_local_engine
+from rag.llm.local import BATCH_TOKENS, open_local_engine
 from rag.llm.registry import packaged_model
 
 pytestmark = pytest.mark.real
@@ -71,8 +71,7 @@ class Reference:
 
     def __init__(self, model):
         path = str(packaged_model())
-        # The engine lets llama.cpp choose flash attention; the high-level class must be told.
-        self._plain = llama_cpp.Llama(path, n_ctx=1024, n_batch=512, n_threads=1, flash_attn=True, verbose=False)
+        self._plain = llama_cpp.Llama(path, n_ctx=1024, n_batch=512, n_threads=1, verbose=False)
         self._context = LlamaContext(model, sequences=1, context_tokens=1024, batch_tokens=512, threads=1)
 
     def close(self):
@@ -180,7 +179,7 @@ def test_leaving_while_a_long_prompt_is_read_frees_the_sequence(engine):
 
     forget_all(engine)
     asyncio.run(scene())
-    assert sum(len(view.tokens) for view in engine._slots.views()) <= 2 * 256, "at most two batches were read"
+    assert sum(len(view.tokens) for view in engine._slots.views()) <= 2 * BATCH_TOKENS, "at most two batches were read"
 
 
 def test_context_too_long_says_both_numbers(engine):
@@ -207,7 +206,7 @@ def test_the_interpreter_may_end_while_the_engine_works():
     code = """
 import asyncio
 from rag.llm.generator import GenerationRequest, Message
-from rag.llm.local import open_local_engine
+from rag.llm.local import BATCH_TOKENS, open_local_engine
 from rag.llm.registry import packaged_model
 
 engine = open_local_engine(packaged_model(), context_tokens=512, threads=1)
