@@ -20,7 +20,7 @@ from rag.questions import AnswerKind, answer_kind, could_answer, new_names
 from rag.units import Unit, UnitKind, units_of
 from rag.words import content_stems, identifiers, names, numbers, share, word_count
 
-MOST_CANDIDATES = 40  # units that are embedded per question: the cost of evidence is here
+MOST_CANDIDATES = 32  # units that are embedded per question: the cost of evidence is here
 LONGEST_UNIT_WORDS = 140
 
 
@@ -228,23 +228,15 @@ def _promise(features: Mapping[str, float]) -> float:
 def _cosines(
     embedder: Embedder, question: str, units: Sequence[Unit], passages: Sequence[Passage]
 ) -> NDArray[np.float32]:
-    """(n,) float32: the larger of the cosines with and without what introduces the unit."""
-    texts = [unit.text for unit in units]
-    led = [_with_heading(unit.lead or passages[unit.passage].heading, unit.text) for unit in units]
-    fitted = [fit_to_embedder(embedder, text) for text in texts + [text for text in led if text]]
-    rows = embedder.embed(fitted)
-    alike = rows @ embedder.embed_query(question)
-    plain = alike[: len(texts)].copy()
-    extra = iter(alike[len(texts) :])
-    for place, text in enumerate(led):
-        if text:
-            plain[place] = max(plain[place], next(extra))
-    return plain
+    """(n,) float32. A unit is embedded behind what introduces it: the line before a list, else the nearest heading."""
+    texts = [_with_heading(unit.lead or passages[unit.passage].heading, unit.text) for unit in units]
+    rows = embedder.embed([fit_to_embedder(embedder, text) for text in texts])
+    return rows @ embedder.embed_query(question)
 
 
 def _with_heading(heading: str, text: str) -> str:
     last = heading.rsplit(" > ", 1)[-1].strip()
-    return f"{last}: {text}" if last else ""
+    return f"{last}: {text}" if last else text
 
 
 def fit_to_embedder(embedder: Embedder, text: str) -> str:
