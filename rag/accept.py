@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from rag.cite import Match
 from rag.events import Verdict
-from rag.words import content_stems, word_count
+from rag.evidence import Evidence
+from rag.questions import answer_kind, could_answer
+from rag.words import content_stems, has_negation, numbers, word_count
 
 MOST_UNSUPPORTED = 0.34  # share of the text's characters
 NEAR_BEST = 0.5  # of the best evidence's score: a text that rests on less does not answer
@@ -52,6 +54,25 @@ def objection(question: str, sentences: Sequence[Checked], best_score: float) ->
     if backing < NEAR_BEST * best_score:
         return "the generated text does not rest on the evidence that answers best"
     return None
+
+
+def follows_closely(question: str, checked: Checked, best: Evidence) -> bool:
+    """Whether the sentence says what the best evidence says, in its words, and leaves no choice unmade.
+
+    For models whose text is not trusted: the wanted kind of answer, nothing new, no number picked out of several, no
+    denial added or lost.
+    """
+    kind = answer_kind(question)
+    if checked.verdict.verdict != "supported" or could_answer(kind, question, checked.text, is_steps=True) is False:
+        return False
+    said, asked, held = set(content_stems(checked.text)), set(content_stems(question)), set(content_stems(best.text))
+    fresh = said - asked - numbers(checked.text)
+    if not fresh <= held | set(content_stems(best.heading)) or not said - asked:
+        return False
+    if has_negation(checked.text) != has_negation(best.text):
+        return False
+    there, given = numbers(best.text) - numbers(question), numbers(checked.text) - numbers(question)
+    return given <= there and (not given or given == there)
 
 
 def refuses(text: str) -> bool:

@@ -14,23 +14,20 @@ from typing import Protocol, TypeVar
 from index.catalog import Catalog, CollectionInfo
 from index.embedder import Embedder
 from index.errors import FootnoteError
-from rag.accept import Checked, long_enough, objection, refuses
 from rag.calibration import packaged
-from rag.cite import citation, match, sentences_of
-from rag.compose import Quotation, choose_evidence, quote
+from rag.compose import choose_evidence, quote
 from rag.course import Ask, Course
 from rag.errors import BadRequest, EgressDenied, NoSuchAnswer, QueueFull
-from rag.events import AnswerEvent, Delta, Done, Replace, Sources, Started, Verdict, Waiting
-from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer, fit_to_embedder
+from rag.events import AnswerEvent, Delta, Done, Sources, Started
+from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer
 from rag.history import History, NewAnswer
-from rag.llm.generator import Finished, GenerationRequest, Generator, Queued, TextDelta, Usage
-from rag.prompt import Prompt, build_prompt
+from rag.llm.generator import Generator
 from rag.retrieve import PassageSearch, retrieve
 from rag.rewrite import rewrite
-from rag.sanitize import Sanitizer
 from rag.settings import Settings
+from rag.speak import NOTHING_FOUND, Speaker, quoted_events
 from rag.trace import Trace
-from rag.verify import FeatureVerifier, Verifier, verdict_of
+from rag.verify import FeatureVerifier, Verifier
 
 __all__ = ["Answerer", "Ask", "Grounding"]
 
@@ -40,9 +37,6 @@ THREADS = 2
 LONGEST_QUESTION = 4_000
 MOST_PASSAGES = 50
 MOST_EARLIER = 8
-STOPS = ("\nQuestion:", "\nNotes:")
-SURE = 0.7  # evidence this good is quoted even when the model says that it cannot answer
-NOTHING_FOUND = "The documents do not hold an answer to this question; the nearest passages are listed as sources."
 
 
 class ModelRoom(Protocol):
@@ -90,6 +84,7 @@ class Answerer:
         self._settings = settings
         self._parts = grounding or Grounding.packaged(embedder)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="grounding")
+        self._speaker = Speaker(embedder, self._parts.verifier, settings, self._run)
         self._courses: dict[str, Course] = {}
         self._places = 0
 
@@ -160,16 +155,12 @@ class Answerer:
         if course.generator is None:
             course.trace.decision = "the evidence is quoted, as asked"
             course.status = "quoted"
-            for event in _quoted_events(course, quote(course.trace.chosen), None):
+            for event in quoted_events(course, quote(course.trace.chosen)):
                 yield event
             return
-        async with aclosing(self._generate(course, course.generator)) as events:
+        async with aclosing(self._speaker.speak(course, course.generator)) as events:
             async for event in events:
                 yield event
-        if not course.stop_asked():
-            async with aclosing(self._settle(course)) as events:
-                async for event in events:
-                    yield event
 
     async def _begin(self, ask: Ask) -> Course:
         infos, generator, earlier = await self._run(lambda: self._check(ask))
@@ -231,100 +222,6 @@ class Answerer:
         course.confidence = score if answerable else 1.0 - score
         return answerable
 
-    async def _generate(self, course: Course, generator: Generator) -> AsyncGenerator[AnswerEvent, None]:
-        """Stream the model's text, cleaned, with a citation and a verdict after each sentence."""
-        trace, settings = course.trace, self._settings
-        most = course.ask.max_tokens or settings.answer_max_tokens
-        trace.prompt = await self._run(
-            lambda: build_prompt(
-                course.question,
-                trace.chosen,
-                generator.count_tokens,
-                context_tokens=generator.context_tokens,
-                max_tokens=most,
-            )
-        )
-        trace.chosen = trace.prompt.evidence
-        request = GenerationRequest(
-            trace.prompt.messages, most, settings.answer_temperature, stop=STOPS, tenant=course.ask.tenant
-        )
-        known = "\n".join(item.text for item in trace.chosen)
-        sanitizer = Sanitizer(known, frozenset(item.n for item in trace.chosen))
-        writer = _Writer(course, trace.prompt, sanitizer)
-        began = time.perf_counter()
-        pieces = 0
-        async with aclosing(course.until_stopped(generator.stream(request))) as stream:
-            async for event in stream:
-                if isinstance(event, Queued):
-                    trace.ms["queue"] = (time.perf_counter() - began) * 1000
-                    yield Waiting(event.position, event.eta_seconds)
-                elif isinstance(event, TextDelta):
-                    pieces += 1
-                    piece = sanitizer.feed(event.text)
-                    if piece:
-                        yield Delta(len(course.text), piece)
-                        async for checked in self._check_sentences(writer, last=False):
-                            yield checked
-                    if long_enough(course.text[: writer.checked_to], len(trace.checked)):
-                        trace.finish = "long enough"
-                        break
-                elif isinstance(event, Finished):
-                    trace.finish, trace.usage = event.reason, event.usage
-        if trace.usage is None:
-            trace.usage = Usage(trace.prompt.tokens, 0, pieces)
-        trace.removed, trace.invented_markers = sanitizer.removed, sanitizer.invented
-        if course.stop_asked():
-            return
-        rest = "" if trace.finish == "long enough" else sanitizer.finish()
-        if rest:
-            yield Delta(len(course.text), rest)
-        async for checked in self._check_sentences(writer, last=True):
-            yield checked
-
-    async def _check_sentences(self, writer: "_Writer", *, last: bool) -> AsyncGenerator[AnswerEvent, None]:
-        for start, end in writer.finished(last=last):
-            checked = await self._run(lambda start=start, end=end: self._judge_sentence(writer, start, end))  # type: ignore[misc]
-            writer.course.trace.checked = (*writer.course.trace.checked, checked)
-            if checked.verdict.verdict != "unsupported":
-                sources = writer.course.sources
-                cited = citation(start, end, [found.evidence for found in checked.matches], sources)
-                if cited:
-                    yield cited
-            yield checked.verdict
-
-    def _judge_sentence(self, writer: "_Writer", start: int, end: int) -> Checked:
-        sentence = writer.course.text[start:end]
-        evidence = writer.prompt.evidence
-        rows = self._embedder.embed(
-            [fit_to_embedder(self._embedder, text) for text in (sentence, *(e.text for e in evidence))]
-        )
-        matches = match(sentence, evidence, [float(c) for c in rows[1:] @ rows[0]], writer.named(start, end))
-        premises = [
-            f"{e.heading}\n{e.text}" if e.heading else e.text for e in ([m.evidence for m in matches] or evidence)
-        ]
-        support = self._parts.verifier.support(sentence, premises, writer.course.question)
-        verdict, score = verdict_of(support, self._settings.answer_support_threshold)
-        return Checked(sentence, tuple(matches), Verdict(start, end, verdict, score))
-
-    async def _settle(self, course: Course) -> AsyncGenerator[AnswerEvent, None]:
-        """Let the generated text stand, or put the quoted evidence in its place."""
-        trace = course.trace
-        trace.generated = course.text
-        best = trace.chosen[0].score
-        trace.objection = objection(course.question, trace.checked, best) or ""
-        if not trace.objection:
-            course.status = "answered"
-            course.confidence *= sum(item.verdict.score for item in trace.checked) / len(trace.checked)
-            return
-        if refuses(course.text) and course.confidence < SURE:
-            course.status = "abstained"
-            course.confidence = 1.0 - course.confidence
-            yield Replace(NOTHING_FOUND, "the model found no answer in the evidence")
-            return
-        course.status = "quoted"
-        for event in _quoted_events(course, quote(trace.chosen), trace.objection):
-            yield event
-
     # Threads and places
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -346,42 +243,6 @@ class Answerer:
             yield
         finally:
             self._places -= 1
-
-
-class _Writer:
-    """Where the checking of a growing text stands."""
-
-    def __init__(self, course: Course, prompt: Prompt, sanitizer: Sanitizer) -> None:
-        self.course = course
-        self.prompt = prompt
-        self.checked_to = 0
-        self._sanitizer = sanitizer
-
-    def finished(self, *, last: bool) -> list[tuple[int, int]]:
-        """Spans of sentences that cannot grow any more and were not given before."""
-        begin = self.checked_to
-        spans = [(start + begin, end + begin) for start, end in sentences_of(self.course.text[begin:])]
-        done = spans if last else spans[:-1]
-        if done:
-            self.checked_to = done[-1][1]
-        return done
-
-    def named(self, start: int, end: int) -> set[int]:
-        """Sources that the model named inside or right behind the sentence."""
-        return {number for offset, number in self._sanitizer.named if start < offset <= end}
-
-
-def _quoted_events(course: Course, quotation: Quotation, reason: str | None) -> Iterator[AnswerEvent]:
-    """The quotation as the whole text, each part cited; `reason` says why it replaces what stood there."""
-    if reason is None:
-        yield Delta(0, quotation.text)
-    else:
-        yield Replace(quotation.text, reason)
-    for part in quotation.parts:
-        cited = citation(part.start, part.end, [part.evidence], course.sources)
-        if cited:
-            yield cited
-        yield Verdict(part.start, part.end, "supported", 1.0)
 
 
 def _rewritten(questions: Sequence[str]) -> list[str]:

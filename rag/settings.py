@@ -93,6 +93,13 @@ class Settings:
         0.5, "A generated sentence whose support is scored lower is marked as unsupported. Between 0 and 1."
     )
 
+    answer_generated: str = _setting(
+        "auto",
+        "When a generated text may stand. `strict`: sentence by sentence, only what follows the best evidence closely. "
+        "`supported`: when most of it is supported. `auto`: strict for the local model, supported for others.",
+        choices=("auto", "strict", "supported"),
+    )
+
     log_level: str = _setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
 
     @property

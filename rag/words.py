@@ -31,7 +31,7 @@ STOP_WORDS = listed(
 )
 QUESTION_WORDS = listed("what when where which who whom whose why how")
 NEGATIONS = listed(
-    """no not never none nobody nothing neither nor without cannot can't don't doesn't didn't isn't wasn't aren't
+    """no not never none nobody nothing neither nor cannot can't don't doesn't didn't isn't wasn't aren't
     weren't won't wouldn't shouldn't couldn't hasn't haven't hadn't unable fails failed refuse refuses refused lack
     lacks"""
 )

@@ -59,8 +59,11 @@ class Sandbox:
         OSError when the file itself cannot be opened.
         """
         limits = limits or ParseLimits()
-        with self._child(limits.memory_bytes) as child:
-            reply = child.ask(Request(str(path.resolve()), name, limits))
+        request = Request(str(path.resolve()), name, limits)
+        try:
+            reply = self._ask(request)
+        except _WarmChildKilled:
+            reply = self._ask(request)
         if reply.document is not None:
             return reply.document
         if reply.error == "OSError":
@@ -73,6 +76,10 @@ class Sandbox:
             children, self._idle = self._idle, []
         for child in children:
             child.end()
+
+    def _ask(self, request: Request) -> Reply:
+        with self._child(request.limits.memory_bytes) as child:
+            return child.ask(request)
 
     @contextlib.contextmanager
     def _child(self, memory_bytes: int) -> Iterator["_Child"]:
@@ -97,6 +104,10 @@ class Sandbox:
             return
         with self._lock:
             self._idle.append(child)
+
+
+class _WarmChildKilled(Exception):
+    """A child that had served before was killed, perhaps while idle: a fresh one shows whether the file is to blame."""
 
 
 class _Child:
@@ -171,13 +182,15 @@ class _Child:
                 data += piece
         return data
 
-    def _cause_of_death(self, limits: ParseLimits) -> ParserLimit | BrokenDocument:
+    def _cause_of_death(self, limits: ParseLimits) -> Exception:
         try:
             code = self._process.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
             return BrokenDocument("the parser closed its connection without an answer; the file was refused")
         if -code in _TIME_SIGNALS:
             return ParserLimit(_too_slow(limits))
+        if code == -signal.SIGKILL and self._served:
+            return _WarmChildKilled()
         if code == -signal.SIGKILL:
             return ParserLimit(
                 "the parser was killed, most likely because the machine ran out of memory; divide the file"

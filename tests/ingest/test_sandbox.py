@@ -147,3 +147,16 @@ def test_no_orphan_and_no_secret(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         assert wait_until_gone(pids, 8.0)
+
+
+def test_a_child_is_not_worn_by_what_its_parent_holds(tmp_path: Path) -> None:
+    good = tmp_path / "a.txt"
+    good.write_text("words")
+    before, held = children(), bytearray(os.urandom(1024**2) * 600)
+    with Sandbox() as sandbox:
+        sandbox.parse(good, "a.txt")
+        first = children() - before
+        sandbox.parse(good, "a.txt")
+        assert children() - before == first
+        assert len(first) == 1
+    assert len(held) == 600 * 1024**2

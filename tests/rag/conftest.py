@@ -83,7 +83,10 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     def make(*script: Any, pause: float = 0.0, **changes: Any) -> Service:
         # Every evidence answers and every sentence is supported, so that the script decides what is said.
         settings = replace(
-            Settings(data=tmp_path, answer_evidence_threshold=0.0, answer_support_threshold=0.0), **changes
+            Settings(
+                data=tmp_path, answer_evidence_threshold=0.0, answer_support_threshold=0.0, answer_generated="supported"
+            ),
+            **changes,
         )
         database = Database(settings.resolved_database_url)
         database.migrate()

@@ -92,7 +92,13 @@ def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     made: list[Desk] = []
 
     def make(
-        script: Sequence[str | Queued | Exception] = (), *, egress="deny", documents=True, threshold=0.0, **model
+        script: Sequence[str | Queued | Exception] = (),
+        *,
+        egress="deny",
+        documents=True,
+        threshold=0.0,
+        generated="supported",
+        **model,
     ) -> Desk:
         collection = catalog.create_collection(f"help-{len(made)}", egress=egress).id
         document = add_document(catalog, collection, embedder) if documents else "d_0"
@@ -101,7 +107,9 @@ def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         )
         search = ListSearch((passage,) if documents else ())
         generator = ScriptedGenerator(script, **model)
-        settings = Settings(answer_evidence_threshold=threshold, answer_support_threshold=0.5)
+        settings = Settings(
+            answer_evidence_threshold=threshold, answer_support_threshold=0.5, answer_generated=generated
+        )
         answerer = Answerer(search, catalog, embedder, OneModel(generator), history, settings)
         made.append(Desk(answerer, history, catalog, search, generator, collection))
         return made[-1]
@@ -176,6 +184,28 @@ def test_an_unsupported_text_is_replaced_by_quoted_evidence(desk):
         assert TEXT[span.start : span.end] == replace.text[cited.start : cited.end]
     assert one.history.answer(last(events).answer).text == replace.text
     assert "unsupported" in {event.verdict for event in events if isinstance(event, Verdict)}
+
+
+def test_a_distrusted_model_is_shown_only_what_was_checked(desk):
+    script = ["The reset link is valid for 30 minutes and works once. ", "It was invented in Kenya. ", "And more. "]
+    one = desk(script, generated="strict")
+    events = one.events()
+    assert text_of(events) == "The reset link is valid for 30 minutes and works once."
+    assert last(events).status == "answered"
+    assert "unsupported" not in {event.verdict for event in events if isinstance(event, Verdict)}
+    assert one.generator.cancelled == 1
+
+
+def test_a_distrusted_model_that_errs_at_once_is_never_shown(desk):
+    one = desk(["The reset link is valid for 45 minutes. ", "And more. "], generated="auto")
+    events = one.events()
+    assert kinds(events).count("Delta") == 1
+    assert "Replace" not in kinds(events)
+    assert text_of(events).startswith(LINK)
+    assert last(events).status == "quoted"
+    trace = one.history.trace(last(events).trace)
+    assert "45" in trace["generated"]
+    assert trace["objection"] == "a sentence does not follow the best evidence"
 
 
 @pytest.mark.parametrize("script", [(), ("   ",), ("How long is the reset link valid?",), ("wait wait wait. " * 8,)])
