@@ -81,3 +81,12 @@ def _says(text: str, gold: str) -> bool:
         return f" {gold} " in f" {text} "
     common = sum((Counter(text.split()) & Counter(words)).values())
     return common / len(words) >= LONG_ANSWER_RECALL
+
+
+def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """The chance that a right one scores above a wrong one."""
+    right = np.array(labels, dtype=bool)
+    values, place, counts = np.unique(np.array(scores), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share their mean rank
+    n, m = int(right.sum()), int((~right).sum())
+    return float((ranks[right].sum() - n * (n + 1) / 2) / (n * m)) if n and m and len(values) else float("nan")

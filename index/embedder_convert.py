@@ -3,12 +3,7 @@
 Imported only when the converted files are missing: a warm start loads neither torch nor transformers.
 """
 
-import logging
-import os
-import shutil
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,8 +13,6 @@ from transformers.utils import logging as transformers_logging
 from index.embedder_model import EmbeddingModel
 from index.errors import EmbedderUnavailable
 from index.quiet_openvino import openvino
-
-logger = logging.getLogger(__name__)
 
 
 class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch comes untyped
@@ -42,12 +35,8 @@ class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch comes untyped
         return torch.nn.functional.normalize(pooled, p=2, dim=1)
 
 
-def convert(model: EmbeddingModel, target: Path) -> None:
-    """Write `target/model.xml` and `model.bin`, whole or not at all. Two processes may do so at the same time.
-
-    Raises EmbedderUnavailable.
-    """
-    logger.info("converting the embedding model %s for this machine, once", model.name)
+def convert(model: EmbeddingModel) -> Any:
+    """The model as an OpenVINO graph. Raises EmbedderUnavailable."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
@@ -62,32 +51,9 @@ def convert(model: EmbeddingModel, target: Path) -> None:
                 Pooled(encoder, model.pooling), example_input={"input_ids": ids, "attention_mask": mask}
             )
         graph.reshape({port: openvino.PartialShape([-1, -1]) for port in graph.inputs})
-        _save(graph, target)
-    except EmbedderUnavailable:
-        raise
+        return graph
     except Exception as error:  # three libraries with error classes of their own
         raise EmbedderUnavailable(
             f"the embedding model {model.name} cannot be converted for OpenVINO ({error}); "
             "set embedder.backend to sentence-transformers"
         ) from error
-
-
-def _save(graph: Any, target: Path) -> None:
-    """Write beside the target, make durable, rename: a crash leaves no half model under the final name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
-        for path in [*folder.iterdir(), folder]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        try:
-            folder.rename(target)
-        except OSError:
-            if not (target / "model.xml").is_file():  # else another process was first, with equal files
-                raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

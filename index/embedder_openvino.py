@@ -1,8 +1,6 @@
 """Embedding on the processor with OpenVINO. Knows no torch: a warm start loads the files converted once before."""
 
-import logging
 import os
-import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +14,13 @@ from index.embedder_model import EmbeddingModel
 from index.embedder_stamp import EmbedderStamp
 from index.embedder_tokens import Tokens
 from index.errors import EmbedderUnavailable
+from index.openvino_files import choose_precision, read_or_convert
 from index.quiet_openvino import openvino
 
 WINDOW = 1024  # texts that are sorted by length together; also how long a caller may keep another one waiting
 BUDGET = 2048  # padded tokens of a batch
 STEP = 16  # batch widths are multiples of this many tokens
 QUERY_STEP = 8
-
-logger = logging.getLogger(__name__)
 
 
 class OpenVINOEmbedder:
@@ -37,7 +34,7 @@ class OpenVINOEmbedder:
                 "be converted for OpenVINO; set embedder.backend to sentence-transformers"
             )
         core = openvino.Core()
-        precision = _choose_precision(core, precision)
+        precision = choose_precision(core, precision)
         self._tokens = Tokens(model.folder, model.max_tokens)
         self._prompts = (model.query_prompt, model.document_prompt)
         self.max_tokens = self._tokens.content_limit - self._tokens.count(model.document_prompt) + 2
@@ -111,25 +108,11 @@ def _store(request: Any, place: tuple[NDArray[np.float32], list[int]]) -> None:
     out[rows] = request.get_output_tensor(0).data
 
 
-def _choose_precision(core: openvino.Core, wanted: str) -> str:
-    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if wanted == "bf16" and not has_bf16:
-        raise EmbedderUnavailable("this processor has no bf16 arithmetic; set embedder.precision to auto or fp32")
-    return "bf16" if has_bf16 and wanted in ("auto", "bf16") else "fp32"
-
-
 def _load_graph(core: openvino.Core, model: EmbeddingModel, cache: Path) -> Any:
-    """Read the converted files, converting first if they are missing or unreadable."""
-    # The files hold fp32 weights whatever the arithmetic runs in, so precision is no part of the name.
-    target = cache / f"{model.name}-{model.pooling}-{model.revision}"
-    path = target / "model.xml"
-    if path.is_file():
-        try:
-            return core.read_model(path)
-        except RuntimeError as error:
-            logger.warning("the converted embedding model %s is unreadable (%s); it is converted again", target, error)
-            shutil.rmtree(target)
-    from index.embedder_convert import convert  # imports torch and transformers, which takes seconds
+    def made() -> Any:
+        from index.embedder_convert import convert  # imports torch and transformers, which takes seconds
 
-    convert(model, target)
-    return core.read_model(path)
+        return convert(model)
+
+    # The files hold fp32 weights whatever the arithmetic runs in, so precision is no part of the name.
+    return read_or_convert(core, cache / f"{model.name}-{model.pooling}-{model.revision}", made)

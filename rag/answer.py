@@ -22,6 +22,7 @@ from rag.events import AnswerEvent, Delta, Done, Sources, Started
 from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer
 from rag.history import History, NewAnswer
 from rag.llm.generator import Generator
+from rag.reading import Reader
 from rag.retrieve import PassageSearch, retrieve
 from rag.rewrite import rewrite
 from rag.settings import Settings
@@ -54,12 +55,13 @@ class Grounding:
     verifier: Verifier
 
     @classmethod
-    def packaged(cls, embedder: Embedder) -> "Grounding":
-        """The feature-based judgements with the weights that come with Footnote."""
+    def packaged(cls, embedder: Embedder, reader: Reader | None = None) -> "Grounding":
+        """The judgements with the weights that come with Footnote; without a reader by features of words alone."""
+        read = reader is not None
         return cls(
-            FeatureScorer(embedder, packaged("evidence")),
-            FeatureJudge(packaged("decision")),
-            FeatureVerifier(embedder, packaged("support")),
+            FeatureScorer(embedder, packaged("evidence", reader=read), reader),
+            FeatureJudge(packaged("decision", reader=read)),
+            FeatureVerifier(embedder, packaged("support", reader=read), reader),
         )
 
 
@@ -82,9 +84,9 @@ class Answerer:
         self._models = models
         self._history = history
         self._settings = settings
-        self._parts = grounding or Grounding.packaged(embedder)
+        self.grounding = grounding or Grounding.packaged(embedder)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="grounding")
-        self._speaker = Speaker(embedder, self._parts.verifier, settings, self._run)
+        self._speaker = Speaker(embedder, self.grounding.verifier, settings, self._run)
         self._courses: dict[str, Course] = {}
         self._places = 0
 
@@ -211,8 +213,8 @@ class Answerer:
         began = time.perf_counter()
         trace = course.trace
         passages = trace.retrieved.passages if trace.retrieved else ()
-        trace.ranked = await self._run(lambda: self._parts.scorer.rank(course.question, passages))
-        trace.answerability = self._parts.judge.judge(course.question, passages, trace.ranked)
+        trace.ranked = await self._run(lambda: self.grounding.scorer.rank(course.question, passages))
+        trace.answerability = self.grounding.judge.judge(course.question, passages, trace.ranked)
         trace.chosen = choose_evidence(trace.ranked)
         trace.ms["evidence"] = (time.perf_counter() - began) * 1000
         score, least = trace.answerability.score, self._settings.answer_evidence_threshold

@@ -15,7 +15,7 @@ from pathlib import Path
 from index.catalog import Catalog
 from index.database import Database
 from index.embedder import Embedder, open_embedder
-from index.errors import FootnoteError
+from index.errors import EmbedderUnavailable, FootnoteError
 from index.search import Searcher
 from ingest.blobs import Blobs
 from ingest.jobs import Jobs
@@ -23,10 +23,11 @@ from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Pipeline
 from ingest.worker import Worker
-from rag.answer import Answerer
+from rag.answer import Answerer, Grounding
 from rag.errors import DataFolderUnusable
 from rag.history import History
 from rag.llm.registry import Models
+from rag.reading import Reader
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class App:
     models: Models
     history: History
     answerer: Answerer
+    reader: Reader | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     model_state: str = "not loaded yet"  # "ok" once the default model can speak
 
@@ -111,7 +113,10 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
     )
     models = Models(settings)
     history = History(parts.database)
-    answerer = Answerer(searcher, parts.catalog, embedder, models, history, settings)
+    reader = _reader(settings)
+    answerer = Answerer(
+        searcher, parts.catalog, embedder, models, history, settings, Grounding.packaged(embedder, reader)
+    )
     return App(
         settings=settings,
         database=parts.database,
@@ -123,6 +128,7 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
         models=models,
         history=history,
         answerer=answerer,
+        reader=reader,
         origin=origin or {},
     )
 
@@ -183,3 +189,16 @@ def _embedder(settings: Settings) -> Embedder:
         threads=settings.embedder_threads,
         cache_folder=settings.data / "models",
     )
+
+
+def _reader(settings: Settings) -> Reader | None:
+    if settings.answer_reader == "none":
+        return None
+    try:
+        # Imported here: OpenVINO takes a third of a second, which commands that answer nothing need not wait for.
+        from rag.reader import OpenVINOReader
+
+        return OpenVINOReader(settings.data / "models", settings.embedder_precision, settings.embedder_threads)
+    except (EmbedderUnavailable, ImportError) as error:
+        logger.warning("%s; evidence is judged by words and vectors alone, less well", error)
+        return None

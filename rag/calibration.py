@@ -1,6 +1,6 @@
 """Logistic weights that were fitted offline, by name. Knows not what the features mean.
 
-`calibration.json` is written by `bench/fit_evidence.py`, which says from which data and how well they do.
+`calibration.json` is written by `train/calibrate.py`, which says from which data and how well they do.
 """
 
 import json
@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Literal
 
 ModelName = Literal["evidence", "decision", "support"]
+WITHOUT_READER = "_without_reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def squash(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def packaged(name: ModelName) -> Logistic:
-    """The weights that come with Footnote."""
-    table = json.loads(files("rag").joinpath("calibration.json").read_text(encoding="utf-8"))[name]
+def packaged(name: ModelName, *, reader: bool) -> Logistic:
+    """The weights that come with Footnote, fitted with or without what the trained reader says."""
+    tables = json.loads(files("rag").joinpath("calibration.json").read_text(encoding="utf-8"))
+    table = tables[name if reader else f"{name}{WITHOUT_READER}"]
     return Logistic(float(table["intercept"]), {key: float(value) for key, value in table["weights"].items()})

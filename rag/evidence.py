@@ -17,6 +17,7 @@ from index.embedder import Embedder
 from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.questions import AnswerKind, answer_kind, could_answer, new_names
+from rag.reading import Reader
 from rag.units import Unit, UnitKind, units_of
 from rag.words import content_stems, identifiers, names, numbers, share, word_count
 
@@ -62,14 +63,16 @@ class AnswerabilityJudge(Protocol):
 
 
 class FeatureScorer:
-    """Ranks by a few features (cosine, weighted word overlap, kind of answer, passage rank) and fitted weights."""
+    """Ranks by a few features (what the reader found, cosine, weighted word overlap, kind of answer, passage rank) and
+    fitted weights. Without a reader the weights must be those fitted without."""
 
-    def __init__(self, embedder: Embedder, weights: Logistic) -> None:
+    def __init__(self, embedder: Embedder, weights: Logistic, reader: Reader | None = None) -> None:
         self._embedder = embedder
         self._weights = weights
+        self._reader = reader
 
     def rank(self, question: str, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
-        return self.ordered(self._weights, passages, unit_features(self._embedder, question, passages))
+        return self.ordered(self._weights, passages, unit_features(self._embedder, question, passages, self._reader))
 
     @staticmethod
     def ordered(
@@ -107,11 +110,11 @@ class FeatureJudge:
 
 
 def unit_features(
-    embedder: Embedder, question: str, passages: Sequence[Passage]
+    embedder: Embedder, question: str, passages: Sequence[Passage], reader: Reader | None = None
 ) -> list[tuple[Unit, dict[str, float]]]:
-    """Candidate units with their features, in no particular order.
+    """Candidate units with their features, in no particular order. A reader adds those that begin with `read`.
 
-    All units are scored by words first; only the `MOST_CANDIDATES` best are embedded, in one batch.
+    All units are scored by words and by the reader first; only the `MOST_CANDIDATES` best are embedded, in one batch.
     """
     units = [
         unit for unit in units_of(passages) if unit.kind != "heading" and word_count(unit.text) <= LONGEST_UNIT_WORDS
@@ -123,11 +126,41 @@ def unit_features(
     held = [set(content_stems(f"{passage.title} {passage.heading} {passage.text}")) for passage in passages]
     asked = _Asked(question, answer_kind(question), wanted, names(question), numbers(question), identifiers(question))
     cheap = [_word_features(asked, unit, passages[unit.passage], held[unit.passage]) for unit in units]
+    if reader is not None:
+        for features, read in zip(cheap, reading_features(reader, question, passages, units), strict=True):
+            features |= read
     order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
     chosen = [units[place] for place in order]
     cosines = _cosines(embedder, question, chosen, passages)
     around = _likeness_around(chosen, cosines)
     return [(unit, {**cheap[place], **likeness}) for unit, place, likeness in zip(chosen, order, around, strict=True)]
+
+
+def reading_features(
+    reader: Reader, question: str, passages: Sequence[Passage], units: Sequence[Unit]
+) -> list[dict[str, float]]:
+    """What the reader makes of each unit: its best span, beside the best of all and of its passage; tens of logits.
+
+    `read_answerable` is of the whole passage.
+    """
+    readings = reader.read(question, [passage.text for passage in passages])
+    spans = []
+    for unit in units:
+        offset = passages[unit.passage].start
+        spans.append(max(-20.0, readings[unit.passage].best(unit.start - offset, unit.end - offset)) / 10.0)
+    best = max(spans)
+    of_passage: dict[int, float] = {}
+    for unit, span in zip(units, spans, strict=True):
+        of_passage[unit.passage] = max(of_passage.get(unit.passage, -2.0), span)
+    return [
+        {
+            "read": span,
+            "read_gap": min(best - span, 2.0),
+            "read_passage": min(best - of_passage[unit.passage], 2.0),
+            "read_answerable": max(-1.0, min(1.0, readings[unit.passage].answerable / 10.0)),
+        }
+        for unit, span in zip(units, spans, strict=True)
+    ]
 
 
 def _likeness_around(units: Sequence[Unit], cosines: NDArray[np.float32]) -> list[dict[str, float]]:
@@ -220,9 +253,8 @@ def _word_features(asked: _Asked, unit: Unit, passage: Passage, held: set[str]) 
 
 
 def _promise(features: Mapping[str, float]) -> float:
-    return (
-        features["overlap_heading"] + 0.5 * features["rank"] + 0.3 * features["kind_fits"] + 0.3 * features["overlap"]
-    )
+    words = features["overlap_heading"] + 0.3 * features["overlap"]
+    return words + 0.5 * features["rank"] + 0.3 * features["kind_fits"] - features.get("read_gap", 0.0)
 
 
 def _cosines(
@@ -279,4 +311,16 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         "first": 1.0 if best.n == 1 else 0.0,
         "asked": min(len(asked), 12) / 12.0,
         "crowd": squash(sum(logits) / len(logits)),
+        **{name: value for name, value in best.features.items() if name.startswith("read")},
+        **_readings_together(ranked),
+    }
+
+
+def _readings_together(ranked: Sequence[Evidence]) -> dict[str, float]:
+    """The reader's best anywhere; nothing without a reader."""
+    if "read" not in ranked[0].features:
+        return {}
+    return {
+        "read_best": max(item.features["read"] for item in ranked),
+        "read_best_answerable": max(item.features["read_answerable"] for item in ranked),
     }

@@ -93,6 +93,11 @@ class Settings:
         0.5, "A generated sentence whose support is scored lower is marked as unsupported. Between 0 and 1."
     )
 
+    answer_reader: str = _setting(
+        "none",
+        "What reads for the answer: `packaged`, the small network that comes with Footnote (English), or `none`.",
+        choices=("packaged", "none"),
+    )
     answer_generated: str = _setting(
         "auto",
         "When a generated text may stand. `strict`: sentence by sentence, only what follows the best evidence closely. "

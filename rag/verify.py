@@ -11,15 +11,20 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.embedder import Embedder
 from rag.calibration import Logistic
 from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
+from rag.reading import Reader
 from rag.units import whole_sentences
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
 
 _COURTESIES = frozenset({"yes", "sure", "ok", "okay", "hello", "hi", "thank", "sorry", "certain", "cours", "absolut"})
+MOST_TOGETHER = 8  # sentences that the reader sees at once
+MOST_ALONE = 3
+COMPLETE_WORDS = 8
 MOST_PREMISES = 24  # sentences of evidence that one claim is compared with
 
 
@@ -40,11 +45,15 @@ class Verifier(Protocol):
 
 
 class FeatureVerifier:
-    """A few features of overlap, contradiction and likeness with fitted weights."""
+    """A few features of overlap, contradiction and likeness, and what the reader says, with fitted weights.
 
-    def __init__(self, embedder: Embedder, weights: Logistic) -> None:
+    Without a reader the weights must be those fitted without.
+    """
+
+    def __init__(self, embedder: Embedder, weights: Logistic, reader: Reader | None = None) -> None:
         self._embedder = embedder
         self._weights = weights
+        self._reader = reader
 
     def support(self, sentence: str, evidence: Sequence[str], question: str = "") -> Support:
         if not set(content_stems(sentence)) - _COURTESIES and not numbers(sentence):
@@ -54,7 +63,7 @@ class FeatureVerifier:
             return Support(0.0)
         if is_verbatim(sentence, evidence):
             return Support(0.99, {"verbatim": 1.0})
-        features = support_features(self._embedder, sentence, premises, question)
+        features = support_features(self._embedder, sentence, premises, question, self._reader)
         return Support(self._weights.probability(features), features)
 
 
@@ -81,8 +90,10 @@ def is_verbatim(sentence: str, evidence: Sequence[str]) -> bool:
     return bool(wanted) and any(f" {wanted} " in f" {_plain(text)} " for text in evidence)
 
 
-def support_features(embedder: Embedder, sentence: str, premises: Sequence[str], question: str) -> dict[str, float]:
-    """Features of a claim against premises (both non-empty)."""
+def support_features(
+    embedder: Embedder, sentence: str, premises: Sequence[str], question: str, reader: Reader | None = None
+) -> dict[str, float]:
+    """Features of a claim against premises (both non-empty). A reader adds those that begin with `check`."""
     claim = set(content_stems(sentence))
     asked = set(content_stems(question))
     fresh = claim - asked or claim
@@ -94,7 +105,9 @@ def support_features(embedder: Embedder, sentence: str, premises: Sequence[str],
     said_numbers = numbers(sentence) - numbers(question)
     said_names = names(sentence) - {stem(word) for word in words(question)}
     joined = " ".join(premises)
+    checks = checking_features(reader, sentence, premises, question, alike) if reader else {}
     return {
+        **checks,
         "cover_best": share(claim, held[best]),
         "cover_all": share(claim, together | asked),
         "fresh_best": share(fresh, held[best]),
@@ -113,6 +126,19 @@ def support_features(embedder: Embedder, sentence: str, premises: Sequence[str],
         "length": math.log1p(len(claim)) / 4.0,
         "premises": math.log1p(len(premises)) / 3.0,
     }
+
+
+def checking_features(
+    reader: Reader, sentence: str, premises: Sequence[str], question: str, alike: NDArray[np.float32]
+) -> dict[str, float]:
+    """Logits, in tens, that the premises nearest to the claim support it: together in their order, and one by one."""
+    nearest = np.argsort(-alike, kind="stable")
+    together = " ".join(premises[place] for place in sorted(nearest[:MOST_TOGETHER].tolist()))
+    alone = [premises[place] for place in nearest[:MOST_ALONE].tolist()]
+    # A few words say nothing without what was asked; the network was trained on question and answer together.
+    claim = f"{question} {sentence}" if question and len(sentence.split()) < COMPLETE_WORDS else sentence
+    logits = [max(-1.0, min(1.0, logit / 10.0)) for logit in reader.check(claim, [together, *alone])]
+    return {"check_together": logits[0], "check_alone": max(logits[1:]), "check": max(logits)}
 
 
 def _pair_share(sentence: str, premise: str) -> float:

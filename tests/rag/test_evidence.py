@@ -22,7 +22,7 @@ BILLING = passage("Invoices are sent on the first day of each month. Pay them wi
 
 
 def test_the_answering_sentence_ranks_first_with_its_exact_span():
-    scorer = FeatureScorer(EMBEDDER, packaged("evidence"))
+    scorer = FeatureScorer(EMBEDDER, packaged("evidence", reader=False))
     ranked = scorer.rank("How long is the reset link valid?", [BILLING, RESET])
     best = ranked[0]
     assert best.text == "The reset link is valid for 30 minutes and works only once."
@@ -37,12 +37,13 @@ def test_headings_are_no_evidence():
 
 
 def test_no_passages_no_evidence_and_no_confidence():
-    assert FeatureScorer(EMBEDDER, packaged("evidence")).rank("why?", []) == ()
-    assert FeatureJudge(packaged("decision")).judge("why?", [], ()).score == 0.0
+    assert FeatureScorer(EMBEDDER, packaged("evidence", reader=False)).rank("why?", []) == ()
+    assert FeatureJudge(packaged("decision", reader=False)).judge("why?", [], ()).score == 0.0
 
 
 def test_the_judge_doubts_what_is_found_nowhere():
-    scorer, judge = FeatureScorer(EMBEDDER, packaged("evidence")), FeatureJudge(packaged("decision"))
+    scorer = FeatureScorer(EMBEDDER, packaged("evidence", reader=False))
+    judge = FeatureJudge(packaged("decision", reader=False))
 
     def score(question: str) -> float:
         passages = [RESET, BILLING]

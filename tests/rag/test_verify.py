@@ -5,7 +5,7 @@ from rag.verify import FeatureVerifier, Support, is_verbatim, premises_of, suppo
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder(128)
-VERIFIER = FeatureVerifier(EMBEDDER, packaged("support"))
+VERIFIER = FeatureVerifier(EMBEDDER, packaged("support", reader=False))
 EVIDENCE = ["The reset link is valid for 30 minutes and works only once. Owners may not disable it."]
 
 

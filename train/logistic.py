@@ -55,12 +55,3 @@ def _newton(rows: Sequence[Row], prior: Mapping[str, float], ridge: float, fixed
         if float(np.abs(rate * step).max()) < 1e-6:
             break
     return Logistic(float(beta[-1]), {name: float(value) for name, value in zip(names, beta, strict=False)})
-
-
-def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """The chance that a right one scores above a wrong one."""
-    right = np.array(labels, dtype=bool)
-    values, place, counts = np.unique(np.array(scores), return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share their mean rank
-    n, m = int(right.sum()), int((~right).sum())
-    return float((ranks[right].sum() - n * (n + 1) / 2) / (n * m)) if n and m and len(values) else float("nan")
