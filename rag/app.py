@@ -23,6 +23,7 @@ from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Pipeline
 from ingest.worker import Worker
+from rag.access.room import Access
 from rag.answer import Answerer, Grounding
 from rag.errors import DataFolderUnusable
 from rag.history import History
@@ -65,6 +66,7 @@ class App:
     models: Models
     history: History
     answerer: Answerer
+    access: Access
     reader: Reader | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     model_state: str = "not loaded yet"  # "ok" once the default model can speak
@@ -129,6 +131,7 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
         history=history,
         answerer=answerer,
         reader=reader,
+        access=open_access(settings, parts.database),
         origin=origin or {},
     )
 
@@ -166,6 +169,17 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:
         return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse)
 
     return Worker(database, settings.resolved_jobs_url, build, parent_pid=parent_pid)
+
+
+def open_access(settings: Settings, database: Database) -> Access:
+    """The accounts over a database that is migrated. Raises DataFolderUnusable, SettingsError."""
+    return Access(
+        database,
+        settings.data,
+        secret=settings.access_secret,
+        session_longest=timedelta(days=settings.access_session_days),
+        session_idle=timedelta(hours=settings.access_session_idle_hours),
+    )
 
 
 def check_data_folder(folder: Path) -> None:

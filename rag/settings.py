@@ -41,6 +41,12 @@ class Settings:
         0.0, "How long an answer goes on after its client has left, so that it can come back. 0: it stops at once."
     )
 
+    access_secret: str = _setting(
+        "", "Secret that credentials are hashed with. Empty: a random one in the data folder.", secret=True
+    )
+    access_session_days: float = _setting(14.0, "Days after which someone signs in again, however active.")
+    access_session_idle_hours: float = _setting(12.0, "Hours without a request after which someone signs in again.")
+
     database_url: str = _setting("", "SQLAlchemy URL of the truth. Empty: SQLite in the data folder.")
     jobs_url: str = _setting("", "SQLAlchemy URL of the job queue. Empty: SQLite in the data folder.")
 

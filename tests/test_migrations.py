@@ -12,12 +12,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 import ingest.schema
+import rag.access.schema
 import rag.schema
 from index.database import MIGRATIONS, Database, revisions
 from index.errors import DatabaseTooNew, DatabaseUnusable
 from index.schema import Base
 
-ROOMS = (ingest.schema, rag.schema)
+ROOMS = (ingest.schema, rag.schema, rag.access.schema)
 
 
 @pytest.fixture

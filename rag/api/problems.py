@@ -17,6 +17,7 @@ from index import errors as corpus
 from index.errors import FootnoteError
 from ingest import errors as ingest
 from rag import errors as rag
+from rag.access import errors as access
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,22 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     rag.QueueFull: Row(503, "queue-full", "Too many questions are waiting"),
     rag.EgressDenied: Row(403, "egress-denied", "The text may not leave this site"),
     rag.GenerationFailed: Row(502, "generation-failed", "The model failed"),
+    access.AccessError: Row(500, "access", "Access cannot be decided"),
+    access.NotSignedIn: Row(401, "not-signed-in", "Sign in first"),
+    access.SignInFailed: Row(401, "sign-in-failed", "Signing in failed"),
+    access.NotAllowed: Row(403, "not-allowed", "This is not yours to do"),
+    access.ForgedRequest: Row(403, "forged-request", "The request did not come from our page"),
+    access.TooMany: Row(429, "too-many", "Too many requests"),
+    access.TooSlow: Row(408, "too-slow", "The request came too slowly"),
+    access.NoSuchPerson: Row(404, "no-such-person", "No such person"),
+    access.NoSuchGroup: Row(404, "no-such-group", "No such group"),
+    access.NoSuchGrant: Row(404, "no-such-grant", "No such grant"),
+    access.NoSuchKey: Row(404, "no-such-key", "No such key"),
+    access.NameTaken: Row(409, "name-taken", "The name is taken"),
+    access.WeakPassword: Row(422, "weak-password", "The password is too short or too long"),
+    access.LastOwner: Row(409, "last-owner", "The last owner stays"),
+    access.BadAccess: Row(422, "bad-access", "A role, level, scope or name is malformed"),
+    access.AuditBroken: Row(500, "audit-broken", "The audit log was altered"),
     rag.NotLoopback: Row(500, "not-loopback", "Accounts are needed to serve others"),
     rag.ServiceError: Row(500, "service", "The service cannot run"),
     rag.AddressInUse: Row(500, "address-in-use", "The address is in use"),
@@ -106,7 +123,8 @@ class Problem:
         return document
 
     def headers(self) -> dict[str, str]:
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {**headers, "WWW-Authenticate": "Bearer"} if self.status == HTTPStatus.UNAUTHORIZED else headers
 
 
 def row_for(error_class: type[BaseException]) -> Row:
@@ -148,7 +166,7 @@ def problem_response(request: Request[Any, Any, Any], error: Exception) -> Respo
 
 
 def _retry_after(error: FootnoteError, status: int) -> int | None:
-    if isinstance(error, rag.QueueFull):
+    if isinstance(error, rag.QueueFull | access.TooMany):
         return max(1, math.ceil(error.retry_after))
     return math.ceil(_RETRY_SECONDS) if status in (429, 503) else None
 

@@ -24,6 +24,9 @@ OWN_COMMANDS = {
     "collections": ("rag.cli.corpus", "List, create, show and delete collections."),
     "documents": ("rag.cli.corpus", "List, show and delete documents."),
     "models": ("rag.cli.housekeeping", "The models that can answer."),
+    "users": ("rag.cli.accounts", "People and programs that may sign in or call."),
+    "keys": ("rag.cli.accounts", "API keys of people and programs."),
+    "audit": ("rag.cli.accounts", "Who did what to which object."),
     "settings": ("rag.cli.housekeeping", "Show every setting with its value and where the value came from."),
     "doctor": ("rag.cli.housekeeping", "Say what is installed and what is missing, with the mend."),
 }

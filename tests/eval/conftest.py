@@ -14,7 +14,7 @@ from index.search import Searcher
 from ingest.blobs import Blobs
 from ingest.jobs import Jobs
 from rag.answer import Answerer
-from rag.app import App
+from rag.app import App, open_access
 from rag.history import History
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
@@ -47,6 +47,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., App]]:
                 models=models,
                 history=history,
                 answerer=answerer,
+                access=open_access(settings, database),
             )
             return stack.enter_context(closing(app))
 

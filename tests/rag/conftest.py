@@ -17,6 +17,8 @@ from index.rows import embedded_text
 from index.search import Searcher
 from ingest.blobs import Blobs
 from ingest.jobs import Jobs
+from rag.access.passwords import Passwords
+from rag.access.room import Access
 from rag.answer import Answerer
 from rag.api.running import RunningAnswers
 from rag.api.server import create_server
@@ -106,6 +108,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             models=models,
             history=history,
             answerer=Answerer(searcher, catalog, embedder, models, history, settings),
+            access=Access(database, tmp_path, passwords=Passwords(cost=1)),
             origin={"server_port": "command line"},
         )
         searcher.refresh()
