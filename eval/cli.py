@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eval.datasets import Case, read_beir, read_qa, read_suite
+from eval.datasets import Case, read_beir, read_claims, read_qa, read_suite
 from eval.errors import EvaluationError
 from rag.settings import Settings
 
@@ -178,6 +179,33 @@ def qa(
                 asked=asked,
             )
     _show(file.stem, data.cases, done, per_case, as_json)
+
+
+@eval_group.command("hallucination")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--per-case", type=click.Path(path_type=Path), help="Write id and score of each case to this file.")
+@limit_option
+@json_option
+@click.pass_context
+def hallucination(ctx: click.Context, file: Path, per_case: Path | None, limit: int | None, as_json: bool) -> None:
+    """The verifier on texts known to be faithful or made up (context, answer, hallucinated)."""
+    from eval.hallucination import check_claims, summarise_claims
+    from eval.report import print_measures
+    from rag.app import open_grounding
+
+    settings = _settings(ctx)
+    claims = read_claims(file, limit)
+    threshold = settings.answer_support_threshold
+    verifier = open_grounding(settings).verifier
+    with _bars(("texts", len(claims))) as (done,):
+        checked = check_claims(verifier, claims, threshold, done)
+    if per_case:
+        with per_case.open("w", encoding="utf-8") as out:
+            for claim in claims:
+                spans = [asdict(span) for span in checked[claim.id].spans]
+                out.write(json.dumps({"id": claim.id, "score": checked[claim.id].score, "spans": spans}) + "\n")
+    result = {"suite": file.stem} | summarise_claims(claims, checked, threshold)
+    _print_json(result) if as_json else print_measures(file.stem, result)
 
 
 def _show(name: str, cases: Sequence[Case], done: "SuiteRun", per_case: Path | None, as_json: bool) -> None:

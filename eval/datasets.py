@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from eval.errors import DatasetUnreadable
 
@@ -55,6 +55,24 @@ class Case:
     @property
     def answerable(self) -> bool:
         return self.kind == "answerable"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A text that was written from a context, and whether it says what the context does not.
+
+    `spans` are the characters [start, end) of the answer that are made up, where they are known.
+    """
+
+    id: str
+    context: str
+    answer: str
+    hallucinated: bool
+    question: str = ""
+    spans: tuple[tuple[int, int], ...] | None = None
+
+
+Asked = TypeVar("Asked", Case, Claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +132,29 @@ def read_qa(path: Path, limit: int | None = None) -> QaSet:
     return QaSet(tuple(names.values()), tuple(_distinct(_evenly(cases, limit), path)))
 
 
+def read_claims(path: Path, limit: int | None = None) -> tuple[Claim, ...]:
+    """Read rows of `context`, `answer` and `hallucinated`, with `question` and `spans` where they are.
+
+    At most `limit`, evenly from the file. Raises DatasetUnreadable.
+    """
+    claims = []
+    for number, row in enumerate(_rows(path, "context", "answer", "hallucinated"), 1):
+        if not isinstance(row["hallucinated"], bool):
+            raise DatasetUnreadable(f"row {number} of {path} has hallucinated {row['hallucinated']!r}; true or false")
+        spans = row.get("spans")
+        claims.append(
+            Claim(
+                id=str(row.get("id") or number),
+                context=str(row["context"]),
+                answer=str(row["answer"]),
+                hallucinated=row["hallucinated"],
+                question=str(row.get("question") or ""),
+                spans=None if spans is None else tuple((int(span["start"]), int(span["end"])) for span in spans),
+            )
+        )
+    return tuple(_distinct(_evenly(claims, limit), path))
+
+
 def read_suite(path: Path, limit: int | None = None) -> tuple[Case, ...]:
     """Read a suite of one's own, one JSON object a line. Raises DatasetUnreadable."""
     cases: list[Case] = []
@@ -139,14 +180,14 @@ def read_suite(path: Path, limit: int | None = None) -> tuple[Case, ...]:
     return tuple(_distinct(_evenly(cases, limit), path))
 
 
-def _evenly(cases: list[Case], limit: int | None) -> list[Case]:
+def _evenly(cases: list[Asked], limit: int | None) -> list[Asked]:
     """`limit` cases spread over the whole list: neighbours often share a document."""
     if limit is None or limit >= len(cases):
         return cases
     return [cases[i * len(cases) // limit] for i in range(limit)]
 
 
-def _distinct(cases: list[Case], path: Path) -> list[Case]:
+def _distinct(cases: list[Asked], path: Path) -> list[Asked]:
     """Ids count the questions, so two equal ones would lose a question."""
     seen: set[str] = set()
     for case in cases:
@@ -154,7 +195,7 @@ def _distinct(cases: list[Case], path: Path) -> list[Case]:
             raise DatasetUnreadable(f"{path} has two cases with the id {case.id!r}; ids must differ")
         seen.add(case.id)
     if not cases:
-        raise DatasetUnreadable(f"{path} holds no question")
+        raise DatasetUnreadable(f"{path} holds no case")
     return cases
 
 

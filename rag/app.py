@@ -136,6 +136,12 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
     )
 
 
+def open_grounding(settings: Settings) -> Grounding:
+    """What judges evidence and support, without documents. Raises DataFolderUnusable, EmbedderUnavailable."""
+    check_data_folder(settings.data)
+    return Grounding.packaged(_embedder(settings), _reader(settings))
+
+
 def ingest_parts(settings: Settings) -> IngestParts:
     """Open the data folder and build what hands in files.
 

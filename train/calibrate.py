@@ -21,17 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from eval.datasets import Case, read_qa
+from eval.datasets import Case, read_claims, read_qa
 from eval.metrics import auroc, says
 from eval.workplace import add_folder, add_texts, temporary_app
+from index.embedder import Embedder
 from index.passage import Passage
 from rag.app import App
 from rag.calibration import Logistic
+from rag.cite import sentences_of
 from rag.compose import choose_evidence, quote
 from rag.evidence import Evidence, FeatureScorer, decision_features, unit_features
 from rag.reading import Reader
-from rag.settings import Settings, load_settings
+from rag.settings import load_settings
 from rag.units import Unit
+from rag.verify import premises_of, support_features
 from train.logistic import Row, fit
 
 CALIBRATION = Path("rag/calibration.json")
@@ -49,6 +52,13 @@ DECISION_PRIOR = {
     "cosine": 3.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 0.7, "found_near": 0.5, "names_here": 0.7,
     "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
 }  # fmt: skip
+# These weights are given, not fitted: an answer's names and numbers stand in its evidence or its headings.
+SUPPORT_FIXED = ("name_missing", "number_missing", "number_nowhere")
+SUPPORT_PRIOR = {
+    "check": 3.0, "check_together": 3.0, "check_alone": 1.0, "cover_best": 1.0, "cover_all": 1.0, "fresh_best": 0.5,
+    "fresh_all": 0.5, "joint": 0.5, "number_missing": -1.0, "number_nowhere": -1.0, "name_missing": -1.0,
+    "negation": -0.5, "pairs": 0.8, "cosine": 1.0, "cosine_best": 1.0,
+}  # fmt: skip
 WITHOUT_READER = ("read", "read_gap", "read_passage", "read_answerable", "read_best", "read_best_answerable")
 
 
@@ -65,6 +75,15 @@ class Looked:
     def holds_answer(self, document: str, text: str) -> bool:
         """Whether the text comes from an answering document and says an answer."""
         return self.case.answerable and self.names[document] in self.case.documents and says(text, self.case.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A text with the features of each of its sentences."""
+
+    context: str
+    supported: bool
+    sentences: list[dict[str, float]]
 
 
 def fitted_on(text: str) -> bool:
@@ -138,10 +157,14 @@ def fit_grounding(looked: Sequence[Looked], *, read: bool) -> tuple[Logistic, Lo
         if fitted_on(item.case.question)
     ]
     decision = fit(rows, prior(DECISION_PRIOR))
-    return evidence, decision, figures([pair for pair in ranked if not fitted_on(pair[0].case.question)], decision)
+    return (
+        evidence,
+        decision,
+        grounding_figures([pair for pair in ranked if not fitted_on(pair[0].case.question)], decision),
+    )
 
 
-def figures(held_out: Sequence[tuple[Looked, tuple[Evidence, ...]]], decision: Logistic) -> dict[str, float]:
+def grounding_figures(held_out: Sequence[tuple[Looked, tuple[Evidence, ...]]], decision: Logistic) -> dict[str, float]:
     """Per corpus: right quotes, how well the decision separates, and what some thresholds give."""
     found: dict[str, float] = {}
     for corpus in dict.fromkeys(item.corpus for item, _ in held_out):
@@ -167,27 +190,85 @@ def figures(held_out: Sequence[tuple[Looked, tuple[Evidence, ...]]], decision: L
     return found
 
 
+def claim_rows(data: Path, embedder: Embedder, reader: Reader | None, limit: int | None) -> dict[str, list[ClaimRow]]:
+    """Features of every sentence of every text, by set."""
+    found: dict[str, list[ClaimRow]] = {}
+    for name in ("summedits", "halueval_qa_lengthmatched"):
+        claims = read_claims(data / "hallucination" / f"{name}.jsonl", limit)
+        rows = []
+        for claim in claims:
+            table = []
+            for start, end in sentences_of(claim.answer):
+                sentence = claim.answer[start:end]
+                premises = premises_of([claim.context], sentence)
+                table.append(support_features(embedder, sentence, premises, claim.question, reader))
+            rows.append(ClaimRow(claim.context, not claim.hallucinated, table))
+        found[name] = rows
+        print(f"{name}: {len(claims)} texts", flush=True)
+    return found
+
+
+def fit_support(found: Mapping[str, Sequence[ClaimRow]], *, read: bool) -> tuple[Logistic, dict[str, float]]:
+    """Weights of support: a text is as good as its weakest sentence, and which one that is the weights decide."""
+    prior = {name: weight for name, weight in SUPPORT_PRIOR.items() if read or not name.startswith("check")}
+    weights = Logistic(0.0, prior)
+    for _ in range(4):
+        rows: list[Row] = []
+        for claims in found.values():
+            mine = [claim for claim in claims if claim.sentences and fitted_on(claim.context)]
+            right = sum(claim.supported for claim in mine)
+            for claim in mine:
+                share = right if claim.supported else len(mine) - right
+                weakest = min(claim.sentences, key=weights.logit)
+                rows.append((weakest, claim.supported, 250.0 / max(share, 1)))
+        weights = fit(rows, prior, ridge=3.0, fixed=SUPPORT_FIXED)
+    figures = {}
+    for name, claims in found.items():
+        held_out = [claim for claim in claims if claim.sentences and not fitted_on(claim.context)]
+        scores = [min(weights.probability(features) for features in claim.sentences) for claim in held_out]
+        labels = [claim.supported for claim in held_out]
+        good = [score >= 0.5 for score, label in zip(scores, labels, strict=True) if label]
+        bad = [score < 0.5 for score, label in zip(scores, labels, strict=True) if not label]
+        figures[f"{name}_auroc"] = auroc(scores, labels)
+        figures[f"{name}_balanced_accuracy"] = float(np.mean(good) + np.mean(bad)) / 2
+        for feature in ("check", "check_together", "check_alone"):
+            if read:
+                alone = [min(features[feature] for features in claim.sentences) for claim in held_out]
+                figures[f"{name}_auroc_{feature}"] = auroc(alone, labels)
+    return weights, figures
+
+
 def main() -> None:
     """Fit the weights, print the figures, and write them with `--write`."""
     parser = argparse.ArgumentParser(description="Fit the weights of rag/calibration.json.")
     parser.add_argument("data", type=Path)
     parser.add_argument("--write", action="store_true", help="put the weights into rag/calibration.json")
     parser.add_argument("--limit", type=int, help="questions per set")
+    parser.add_argument("--only", choices=("evidence", "support"), help="fit one part and leave the other as it is")
     parser.add_argument("--without-reader", action="store_true", help="fit the weights that serve without the network")
     given = parser.parse_args()
-    settings: Settings = load_settings()[0]
+    settings = load_settings({"answer_reader": "packaged"})[0]
     table: dict[str, Any] = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    found: dict[str, float] = {}
+    fitted: dict[str, Logistic] = {}
     with temporary_app(settings) as app:
         reader = None if given.without_reader else app.reader
-        looked = look_at_all(given.data, app, reader, given.limit)
-    evidence, decision, found = fit_grounding(looked, read=reader is not None)
+        if given.only != "support":
+            looked = look_at_all(given.data, app, reader, given.limit)
+            fitted["evidence"], fitted["decision"], figures = fit_grounding(looked, read=reader is not None)
+            found |= figures
+        if given.only != "evidence":
+            rows = claim_rows(given.data, app.embedder, reader, given.limit)
+            fitted["support"], figures = fit_support(rows, read=reader is not None)
+            found |= figures
     suffix = "" if reader else "_without_reader"
-    table |= {f"evidence{suffix}": written(evidence), f"decision{suffix}": written(decision)}
-    table[f"figures{suffix}"] = rounded(found)
-    page = json.dumps(table, indent=1)
-    print(json.dumps({name: table[name] for name in table if name.endswith(suffix)}, indent=1))
+    table |= {f"{name}{suffix}": written(weights) for name, weights in fitted.items()}
+    table[f"figures{suffix}"] = table.get(f"figures{suffix}", {}) | rounded(found)
+    print(
+        json.dumps({name: written(weights) for name, weights in fitted.items()} | {"figures": rounded(found)}, indent=1)
+    )
     if given.write:
-        CALIBRATION.write_text(page + "\n", encoding="utf-8")
+        CALIBRATION.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 def written(weights: Logistic) -> dict[str, Any]:

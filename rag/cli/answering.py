@@ -35,6 +35,24 @@ class Collected:
     verdicts: list[Verdict] = field(default_factory=list)
     usage: AnswerUsage | None = None
     done: Done | None = None
+    shown_to: int = 0
+
+    def settled(self, verdict: Verdict) -> str:
+        """The text up to the end of this sentence that was not shown before, with its footnote marks."""
+        piece = self.text[self.shown_to : verdict.end]
+        numbers = dict.fromkeys(
+            span.n for found in self.citations if found.end == verdict.end for span in found.sources
+        )
+        marks = "".join(f"[{n}]" for n in numbers)
+        note = " (unsupported)" if verdict.verdict == "unsupported" else ""
+        self.shown_to = verdict.end
+        return piece + (f" {marks}" if marks else "") + note
+
+    def rest(self) -> str:
+        """What no verdict was passed on."""
+        piece = self.text[self.shown_to :]
+        self.shown_to = len(self.text)
+        return piece
 
 
 def open_app(ctx: click.Context) -> App:
@@ -79,7 +97,7 @@ def ask(
 
 
 async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
-    """Collect an answer's events; unless quiet, print text as it comes."""
+    """Collect an answer's events; unless quiet, print each sentence with its footnotes once they are certain."""
     answer = Collected()
     async for event in app.answerer.answer(request):
         match event:
@@ -92,16 +110,16 @@ async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
                 answer.sources = sources
             case Delta(text=text):
                 answer.text += text
-                if not quiet:
-                    click.echo(text, nl=False)
             case Citation():
                 answer.citations.append(event)
             case Verdict():
                 answer.verdicts.append(event)
-            case Replace(text=text, reason=reason):
-                answer.text, answer.citations, answer.verdicts = text, [], []
                 if not quiet:
-                    messages.print(f"\n[dim]Withdrawn: {reason}. Quoting the documents instead.[/dim]")
+                    click.echo(answer.settled(event), nl=False)
+            case Replace(text=text, reason=reason):
+                if not quiet and answer.shown_to:
+                    messages.print(f"\n[dim]Withdrawn: {reason}.[/dim]")
+                answer.text, answer.citations, answer.verdicts, answer.shown_to = text, [], [], 0
             case AnswerUsage():
                 answer.usage = event
             case Done():
@@ -131,11 +149,8 @@ def _print_answer_json(answer: Collected) -> None:
 
 
 def _print_footnotes(answer: Collected) -> None:
-    """The text once more with its marks, then the passages it points at."""
-    click.echo("\n")
-    if answer.citations:
-        click.echo(_with_marks(answer))
-        click.echo()
+    """What is left of the text, then the passages it points at."""
+    click.echo(answer.rest() + "\n")
     cited = {span.n for citation in answer.citations for span in citation.sources}
     shown = [source for source in answer.sources if source.n in cited]
     if not shown and answer.sources:
@@ -153,21 +168,6 @@ def _print_footnotes(answer: Collected) -> None:
         f"[dim]{answer.done.status}, confidence {answer.done.confidence:.2f}, model {answer.started.model}, "
         f"conversation {answer.started.conversation}[/dim]"
     )
-
-
-def _with_marks(answer: Collected) -> str:
-    """The answer's text with `[n]` after each cited span and a note after each unsupported one."""
-    marks: dict[int, str] = {}
-    for verdict in answer.verdicts:
-        if verdict.verdict == "unsupported":
-            marks[verdict.end] = marks.get(verdict.end, "") + " (unsupported)"
-    for citation in answer.citations:
-        numbers = "".join(f"[{n}]" for n in dict.fromkeys(span.n for span in citation.sources))
-        marks[citation.end] = f" {numbers}" + marks.get(citation.end, "")
-    text = answer.text
-    for position in sorted(marks, reverse=True):
-        text = text[:position] + marks[position] + text[position:]
-    return text
 
 
 def _quotes(citations: Sequence[Citation], source: Source) -> list[str]:
