@@ -99,6 +99,22 @@ class TextBuilder:
             offset += len(line) + 1
         self._append(kind, "\n".join(lines), rows=tuple(rows), header=header)
 
+    def include(self, other: Document, level: int) -> None:
+        """The blocks of another document, such as an attachment, its headings `level` steps deeper; not its pages."""
+        for block in other.blocks:
+            start = self._next_start(tight=block.kind == "list")
+            text = other.text[block.start : block.end]
+            rows = tuple((first - block.start + start, last - block.start + start) for first, last in block.rows)
+            deeper = min(block.level + level, 9) if block.kind == "heading" else block.level
+            self._append(block.kind, text, level=deeper, rows=rows, header=block.header, tight=block.kind == "list")
+            self._tables += block.kind == "table"
+        for sentence in other.report.dropped:
+            self.note(sentence)
+
+    def count_table(self) -> None:
+        """The lines just added are a table for the report."""
+        self._tables += 1
+
     def page(self, number: int) -> None:
         """What follows stands on this page (1-based)."""
         self._coming.append(number)

@@ -9,6 +9,7 @@ from ingest.errors import BrokenDocument
 from ingest.parse.build import TextBuilder
 from ingest.parse.encoding import Decoded
 from ingest.parse.limits import ParseLimits
+from ingest.parse.row_lines import is_header, row_line
 
 _DELIMITERS = ",;\t|"
 _FIELD_LIMIT = 1_000_000  # characters
@@ -21,11 +22,11 @@ def parse_delimited(decoded: Decoded, name: str, limits: ParseLimits) -> Documen
     builder = TextBuilder(limits.max_characters)
     rows = _rows(text, delimiter)
     first = next(rows, [])
-    has_header = _is_header(first)
+    has_header = is_header(first)
     names = [builder.cleaned(" ".join(cell.split())) for cell in first] if has_header else []
     lines, length = [], 0
     for row in rows if has_header else _with_first(first, rows):
-        line = builder.cleaned(_line(row, names, named=len(first) > 1))
+        line = builder.cleaned(row_line(row, names, named=len(first) > 1))
         if line:
             lines.append(line)
             length += len(line) + 1
@@ -67,7 +68,7 @@ def looks_delimited(text: str) -> bool:
         len(rows) >= 4
         and len({len(row) for row in rows}) == 1
         and len(rows[0]) >= 3
-        and _is_header(rows[0])
+        and is_header(rows[0])
         and max(len(cell) for row in rows for cell in row) <= 200
     )
 
@@ -97,33 +98,3 @@ def _with_first(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[st
     if first:
         yield first
     yield from rows
-
-
-def _is_header(row: list[str]) -> bool:
-    """Names are filled in, differ, are short and are no numbers."""
-    cells = [cell.strip() for cell in row]
-    return (
-        bool(cells)
-        and all(cells)
-        and len(set(cells)) == len(cells)
-        and all(len(cell) <= 80 and not _is_number(cell) for cell in cells)
-    )
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return True
-
-
-def _line(row: list[str], names: list[str], *, named: bool) -> str:
-    values = [" ".join(cell.split()) for cell in row]
-    if not named or not names:
-        return "; ".join(value for value in values if value)
-    parts = []
-    for position, value in enumerate(values):
-        if value:
-            parts.append(f"{names[position]}: {value}" if position < len(names) else value)
-    return "; ".join(parts)

@@ -39,14 +39,14 @@ def decode(data: bytes) -> Decoded:
     if b"\x00" in data[:_SAMPLE]:
         wide = _wide_encoding(data[:_SAMPLE])
         if wide is None:
-            raise WrongType("the content is binary data, not text; supported are PDF, DOCX and text formats")
+            raise WrongType("the content is binary data, not text; save it as one of the supported formats")
         return _replacing(data, wide, 0.9)
     try:
         return Decoded(data.decode("utf-8"), "utf-8", 1.0)
     except UnicodeDecodeError:
         pass
     if is_binary(data):
-        raise WrongType("the content is binary data, not text; supported are PDF, DOCX and text formats")
+        raise WrongType("the content is binary data, not text; save it as one of the supported formats")
     return _almost_utf8(data) or _guess(data)
 
 

@@ -15,7 +15,13 @@ _INDENTED = re.compile(r"(?:[ ]{4}|\t)")
 def parse_plain(decoded: Decoded, name: str, limits: ParseLimits) -> Document:
     """Lines are kept as they stand: a reader compares the passage with the file."""
     builder = TextBuilder(limits.max_characters)
-    for paragraph in _PARAGRAPHS.split(builder.cleaned(decoded.text)):
+    add_paragraphs(builder, decoded.text)
+    return builder.document(name, "text/plain", encoding=decoded.encoding, encoding_confidence=decoded.confidence)
+
+
+def add_paragraphs(builder: TextBuilder, text: str) -> None:
+    """The paragraphs, lists and indented listings of plain text."""
+    for paragraph in _PARAGRAPHS.split(builder.cleaned(text)):
         lines = [line for line in paragraph.split("\n") if line.strip()]
         if not lines:
             continue
@@ -25,4 +31,3 @@ def parse_plain(decoded: Decoded, name: str, limits: ParseLimits) -> Document:
             builder.lines("list", [line.rstrip() for line in lines])
         else:
             builder.paragraph(paragraph)
-    return builder.document(name, "text/plain", encoding=decoded.encoding, encoding_confidence=decoded.confidence)

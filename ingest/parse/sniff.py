@@ -1,21 +1,42 @@
 """Tells what a file is by its content; the name only decides between text formats. Parses nothing.
 
-A name that promises a container (.pdf, .docx) must hold one: anything else is WrongType with a clear sentence.
+A name that promises a container (.pdf, .docx, .xlsx) must hold one: anything else is WrongType with a clear sentence.
 """
 
 import json
 import re
-import zipfile
-from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Literal
 
-from ingest.errors import BrokenDocument, EmptyFile, EncryptedDocument, WrongType
+from ingest.errors import EmptyFile, EncryptedDocument, WrongType
 from ingest.parse.delimited import looks_delimited
+from ingest.parse.mail import looks_like_mail, looks_like_mailbox
+from ingest.parse.sniff_zip import ZIP, zip_kind
 
-Kind = Literal["pdf", "docx", "html", "markdown", "rst", "text", "csv", "json", "jsonl"]
+Kind = Literal[
+    "pdf",
+    "docx",
+    "pptx",
+    "xlsx",
+    "odt",
+    "epub",
+    "rtf",
+    "eml",
+    "mbox",
+    "html",
+    "markdown",
+    "rst",
+    "asciidoc",
+    "text",
+    "csv",
+    "json",
+    "jsonl",
+]
 
-SUPPORTED = "PDF, DOCX, HTML, Markdown, reStructuredText, plain text, CSV and JSON"
+SUPPORTED = (
+    "PDF, DOCX, PPTX, XLSX, ODT, EPUB, RTF, HTML, Markdown, reStructuredText, AsciiDoc, plain text, CSV, TSV, JSON, "
+    "JSONL, EML and MBOX, and ZIP archives of these"
+)
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -27,7 +48,6 @@ _MAGIC = (
     (b"BM", "a BMP image"),
     (b"8BPS", "a Photoshop image"),
     (b"\x00\x00\x01\x00", "an icon"),
-    (b"{\\rtf", "a rich text document (RTF)"),
     (b"%!PS", "a PostScript file"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"BZh", "a bzip2 archive"),
@@ -48,13 +68,15 @@ _MAGIC = (
     (b"\x00\x01\x00\x00\x00", "a font"),
 )
 _SHORT_MAGIC = {b"BM", b"MZ", b"ID3", b"BZh"}  # could open a plain text: only taken when the bytes are binary
-_OFFICE = (
-    ("wordprocessingml.document", "docx"),
-    ("wordprocessingml.template", "docx"),
-    ("ms-word.", "docx"),
-    ("spreadsheetml", "a spreadsheet (XLSX)"),
-    ("presentationml", "a presentation (PPTX)"),
-)
+_CONTAINER_SUFFIXES: dict[str, Kind] = {
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".pptx": "pptx",
+    ".xlsx": "xlsx",
+    ".odt": "odt",
+    ".epub": "epub",
+    ".rtf": "rtf",
+}
 _SUFFIX_KINDS: dict[str, Kind] = {
     ".html": "html",
     ".htm": "html",
@@ -64,6 +86,9 @@ _SUFFIX_KINDS: dict[str, Kind] = {
     ".markdown": "markdown",
     ".rst": "rst",
     ".rest": "rst",
+    ".adoc": "asciidoc",
+    ".asciidoc": "asciidoc",
+    ".asc": "asciidoc",
     ".csv": "csv",
     ".tsv": "csv",
     ".tab": "csv",
@@ -76,24 +101,31 @@ _SUFFIX_KINDS: dict[str, Kind] = {
 }
 _HTML_START = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _FENCE_OR_HEADING = re.compile(r"^(?:#{1,6} \S|```|\[[^\]\n]+\]\([^)\n]+\)|\*\*\w)", re.M)
+_ASCIIDOC_SIGN = re.compile(
+    r"^(?:={1,5} \S|:[\w-]+:(?: \S|$)|\[source[,\]]|(?:NOTE|TIP|WARNING|CAUTION|IMPORTANT): )", re.M
+)
 _RST_SIGN = re.compile(r"^(?:\.\. [\w:-]+::|\S.*\n([=\-~^\"'#*+])\1{3,}$)", re.M)
 
 
 def sniff_bytes(data: bytes, name: str) -> Kind | None:
     """The kind of a container format, or None for text.
 
-    Raises EmptyFile, EncryptedDocument, WrongType, BrokenDocument.
+    Raises EmptyFile, EncryptedDocument, WrongType, BrokenDocument, ParserLimit.
     """
     if not data.strip(b"\x00\t\r\n\x0c "):
         raise EmptyFile(f"{name} is empty: it has no content" if data else f"{name} is empty: it has 0 bytes")
     suffix = PurePosixPath(name.lower()).suffix
     kind, found = _container(data)
-    if suffix in (".pdf", ".docx") and kind != suffix[1:]:
-        wanted = suffix[1:].upper()
-        found = found or ("a PDF" if kind == "pdf" else "a DOCX" if kind == "docx" else _text_or_damage(data, suffix))
-        raise WrongType(f"the file is {found}, not the {wanted} its name says; upload it under its real type")
+    wanted = _CONTAINER_SUFFIXES.get(suffix)
+    if wanted is not None and kind != wanted:
+        found = found or (f"{_article(kind)} {kind.upper()}" if kind else _text_or_damage(data, suffix))
+        raise WrongType(f"the file is {found}, not the {wanted.upper()} its name says; upload it under its real type")
+    if kind is None and found is None:
+        kind = _mail(data, suffix)
     if kind is not None:
         return kind
+    if found == ZIP:
+        raise WrongType("the file is a ZIP archive; upload it by itself, and its documents are taken in one by one")
     if found is not None:
         raise WrongType(f"the file is {found}, which cannot be read; supported are {SUPPORTED}")
     return None
@@ -102,7 +134,7 @@ def sniff_bytes(data: bytes, name: str) -> Kind | None:
 def sniff_text(text: str, name: str) -> Kind:
     """The kind of a text format: by its structure, where that is unmistakable, else by the name."""
     by_name = _SUFFIX_KINDS.get(PurePosixPath(name.lower()).suffix)
-    if by_name not in ("markdown", "rst") and _HTML_START.match(text):
+    if by_name not in ("markdown", "rst", "asciidoc") and _HTML_START.match(text):
         return "html"
     if by_name in ("json", "jsonl", None, "text"):
         records = _json_kind(text)
@@ -121,11 +153,16 @@ def _container(data: bytes) -> tuple[Kind | None, str | None]:
     if b"%PDF-" in head:
         return "pdf", None
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _zip_kind(data)
+        return zip_kind(data)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         if "EncryptedPackage".encode("utf-16-le") in data:
             raise EncryptedDocument("the document is protected by a password; save it without one and upload it again")
-        return None, "an Office document of the old binary form (DOC, XLS or PPT); save it as DOCX"
+        return (
+            None,
+            "an Office document of the old binary form (DOC, XLS, PPT or MSG); save it as DOCX, XLSX, PPTX or EML",
+        )
+    if head.startswith(b"{\\rtf"):
+        return "rtf", None
     for magic, what in _MAGIC:
         if head.startswith(magic) and (magic not in _SHORT_MAGIC or b"\x00" in head):
             return None, what
@@ -136,24 +173,15 @@ def _container(data: bytes) -> tuple[Kind | None, str | None]:
     return None, None
 
 
-def _zip_kind(data: bytes) -> tuple[Kind | None, str | None]:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            names = set(archive.namelist())
-            if "[Content_Types].xml" in names:
-                with archive.open("[Content_Types].xml") as stream:
-                    types = stream.read(1 << 20).decode("utf-8", errors="replace")
-                what = next((what for sign, what in _OFFICE if sign in types), None)
-                return ("docx", None) if what == "docx" else (None, what or "an Office file of no known type")
-            if "mimetype" in names:
-                with archive.open("mimetype") as stream:
-                    declared = stream.read(200).decode("ascii", errors="replace").strip()
-                return None, "an e-book (EPUB)" if "epub" in declared else f"an archive of type {declared}"
-            return None, "a ZIP archive"
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        if b"word/" in data or b"[Content_Types].xml" in data:
-            raise BrokenDocument("the DOCX is damaged or incomplete: its archive cannot be opened") from error
-        return None, "a damaged ZIP archive"
+def _mail(data: bytes, suffix: str) -> Kind | None:
+    if looks_like_mailbox(data):
+        return "mbox"
+    # Text that begins with a few "Name: value" lines is a mail only where its name agrees or the headers are telling.
+    return "eml" if suffix not in _SUFFIX_KINDS and looks_like_mail(data) else None
+
+
+def _article(kind: str) -> str:
+    return "an" if kind in ("odt", "epub", "rtf", "xlsx", "eml", "mbox") else "a"
 
 
 def _text_or_damage(data: bytes, suffix: str) -> str:
@@ -189,4 +217,6 @@ def _markup(text: str) -> Kind:
     sample = text[:20_000]
     if len(_RST_SIGN.findall(sample)) >= 3:
         return "rst"
+    if len(_ASCIIDOC_SIGN.findall(sample)) >= 3:
+        return "asciidoc"
     return "markdown" if len(_FENCE_OR_HEADING.findall(sample)) >= 3 else "text"
