@@ -130,12 +130,18 @@ class Jobs:
         state: JobState | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        among: frozenset[str] | None = None,
     ) -> Listing[JobInfo]:
-        """Jobs, newest first. Raises BadCursor; a state that does not exist has no jobs."""
+        """Jobs, newest first; with `among`, those of these collections (ids) alone.
+
+        Raises BadCursor; a state that does not exist has no jobs.
+        """
         query = select(Job).order_by(Job.key.desc()).limit(limit + 1)
         for column, value in ((Job.collection, collection), (Job.batch, batch), (Job.state, state)):
             if value is not None:
                 query = query.where(column == value)
+        if among is not None:
+            query = query.where(Job.collection.in_(among))
         if cursor is not None:
             query = query.where(Job.key < read_cursor(cursor))
         with self._database.read() as session:

@@ -238,6 +238,12 @@ class History:
             row, conversation = _answer(session, answer, tenant)
             return _record(row, conversation.id)
 
+    def answer_with_tenant(self, id: str) -> tuple[AnswerRecord, str]:
+        """One answer, by its id or its trace's, and whose it is. Raises NoSuchAnswer."""
+        with self._database.read() as session:
+            row, conversation = _answer(session, id, None)
+            return _record(row, conversation.id), conversation.tenant
+
     def trace(self, id: str, tenant: str | None = None) -> Mapping[str, Any]:
         """Why the answer became what it is; by the answer's id or the trace's. Raises NoSuchAnswer."""
         with self._database.read() as session:

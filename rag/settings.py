@@ -41,6 +41,19 @@ class Settings:
         0.0, "How long an answer goes on after its client has left, so that it can come back. 0: it stops at once."
     )
 
+    server_trusted_proxies: tuple[str, ...] = _setting(
+        (), "Addresses of proxies whose X-Forwarded-For is believed when limits are counted by address."
+    )
+    server_body_seconds: float = _setting(
+        30.0, "How long a request's body may stay silent; slower than 1 KiB/s after that is cut too. 0: for ever."
+    )
+
+    limit_requests: int = _setting(1200, "Requests a minute of one key or person, once there are accounts. 0: any.")
+    limit_streams: int = _setting(32, "Answers, and uploads, that one key or person may have running. 0: any.")
+    limit_uploads: int = _setting(600, "Uploads a minute of one key or person. 0: any.")
+    limit_unknown: int = _setting(60, "Requests a minute of one address without a good credential. 0: any.")
+    limit_sign_ins: int = _setting(10, "Attempts a minute to sign in from one address, and to one name. 0: any.")
+
     access_secret: str = _setting(
         "", "Secret that credentials are hashed with. Empty: a random one in the data folder.", secret=True
     )

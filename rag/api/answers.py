@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from rag.api import sse
 from rag.api.ask import LastEventId, resumed
 from rag.api.parts import AppPart, RunningPart
+from rag.api.permit import on
 from rag.api.wire import citation_json, source_json, usage_json, verdict_json
 from rag.history import AnswerRecord
 
@@ -20,18 +21,19 @@ class AnswerController(Controller):
     path = "/answers/{answer:str}"
     tags = ("answers",)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, opt=on("answer"))
     def show_answer(self, app: AppPart, answer: FromPath[str]) -> dict[str, Any]:
         """An answer as stored, in the form that `ask` gives without streaming."""
         return answer_json(app.history.answer(answer))
 
-    @get("/trace", sync_to_thread=True)
+    @get("/trace", sync_to_thread=True, opt=on("answer"))
     def trace(self, app: AppPart, answer: FromPath[str]) -> dict[str, Any]:
         """Why this answer: the rewritten question, candidates and scores, what was dropped, prompt, model, timings."""
         return dict(app.history.trace(answer))
 
     @get(
         "/stream",
+        opt=on("answer", counted="streams"),
         responses={200: ResponseSpec(str, description="The events of `ask`", media_type=sse.MEDIA_TYPE)},
     )
     async def stream(
@@ -43,7 +45,7 @@ class AnswerController(Controller):
         found = running.attach(answer)
         return sse.EventStream(found.frames(), on_close=lambda: running.leave(found))
 
-    @delete("/stream")
+    @delete("/stream", opt=on("answer", "write", scope="ask"))
     async def stop(self, running: RunningPart, answer: FromPath[str]) -> None:
         """Stop an answer in progress; what it said so far is kept. Stopping what has ended is no error."""
         running.stop(answer)

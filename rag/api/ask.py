@@ -14,7 +14,8 @@ from index.filters import parse_filters
 from rag.answer import Ask
 from rag.api import sse
 from rag.api.choosing import Question, chosen_collections
-from rag.api.parts import AppPart, RunningPart
+from rag.api.parts import AppPart, PermitPart, RunningPart
+from rag.api.permit import Permit, known
 from rag.api.running import RunningAnswer, RunningAnswers
 from rag.api.wire import Transcript
 from rag.app import App
@@ -49,6 +50,7 @@ class AskRequest(Struct, forbid_unknown_fields=True):
 @post(
     "/ask",
     status_code=200,
+    opt=known("ask", audit="ask", counted="streams"),
     tags=["answers"],
     responses={
         200: ResponseSpec(
@@ -60,6 +62,7 @@ class AskRequest(Struct, forbid_unknown_fields=True):
 )
 async def ask(
     app: AppPart,
+    permit: PermitPart,
     running: RunningPart,
     request: Request[Any, Any, Any],
     data: JSONBody[AskRequest],
@@ -71,13 +74,20 @@ async def ask(
     usage and done (or error). Closing the connection stops it.
     """
     if last_event_id is not None:
-        return resumed(running, last_event_id)
-    question = await asyncio.to_thread(_question, app, data)
-    answer = running.start(app.answerer.answer(question), request.scope["path"])
+        return resumed(running, last_event_id, owner=permit.caller.person)
+    question = await asyncio.to_thread(_question, permit, data)
+    answer = begin(app, permit, running, question, request.scope["path"])
     streams = data.stream if data.stream is not None else sse.MEDIA_TYPE in request.headers.get("accept", "")
     if streams:
         return await streamed(running, answer)
     return Response(await whole(running, answer, request), status_code=200)
+
+
+def begin(app: App, permit: Permit, running: RunningAnswers, question: Ask, path: str) -> RunningAnswer:
+    """Begin an answer under the permit that its question came with."""
+    model = question.model or app.settings.model_default
+    permit.told |= {"object": {"collections": ",".join(question.collections)}, "model": model, "mode": question.mode}
+    return running.start(permit.guarded(app.answerer.answer(question)), path, permit.caller.person)
 
 
 async def streamed(running: RunningAnswers, answer: RunningAnswer) -> Response[Any]:
@@ -90,9 +100,11 @@ async def streamed(running: RunningAnswers, answer: RunningAnswer) -> Response[A
     return sse.EventStream(answer.frames(), on_close=lambda: running.leave(answer))
 
 
-def resumed(running: RunningAnswers, last_event_id: str, id: str | None = None) -> Response[Any]:
+def resumed(
+    running: RunningAnswers, last_event_id: str, id: str | None = None, owner: str | None = None
+) -> Response[Any]:
     """The events after the last one that a client saw."""
-    answer, seen = running.resume(last_event_id, id)
+    answer, seen = running.resume(last_event_id, id, owner)
     return sse.EventStream(answer.frames(seen), on_close=lambda: running.leave(answer))
 
 
@@ -130,14 +142,15 @@ async def _disconnected(request: Request[Any, Any, Any]) -> None:
         pass
 
 
-def _question(app: App, data: AskRequest) -> Ask:
+def _question(permit: Permit, data: AskRequest) -> Ask:
     return Ask(
         question=data.question,
-        collections=chosen_collections(app.catalog, data.collection, data.collections),
+        collections=chosen_collections(permit, data.collection, data.collections),
         conversation=data.conversation,
         model=data.model,
         mode=data.mode,
         filters=parse_filters(data.filters) if data.filters else None,
         k=data.k,
         max_tokens=data.max_tokens,
+        tenant=permit.caller.tenant or "",
     )

@@ -11,7 +11,8 @@ from index.catalog import Catalog
 from index.errors import NoSuchCollection
 from index.rows import CollectionInfo
 from rag.api.listing import Cursor, Limit, Listing, slice_page
-from rag.api.parts import AppPart
+from rag.api.parts import AppPart, PermitPart
+from rag.api.permit import admins, known, on
 
 Egress = Literal["deny", "redact", "allow"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="a-z, 0-9, '.', '_' and '-'.")]
@@ -52,23 +53,25 @@ class CollectionController(Controller):
     path = "/collections"
     tags = ("collections",)
 
-    @get(sync_to_thread=True)
-    def list_collections(self, app: AppPart, limit: Limit = 100, cursor: Cursor = None) -> Listing[CollectionView]:
+    @get(sync_to_thread=True, opt=known("read"))
+    def list_collections(
+        self, permit: PermitPart, limit: Limit = 100, cursor: Cursor = None
+    ) -> Listing[CollectionView]:
         """List collections by name."""
-        items, following = slice_page(app.catalog.collections(), limit, cursor)
+        items, following = slice_page(permit.collections(), limit, cursor)
         return Listing([view(info) for info in items], following)
 
-    @post(sync_to_thread=True)
+    @post(sync_to_thread=True, opt=admins("manage", audit="collections.create"))
     def create_collection(self, app: AppPart, data: JSONBody[NewCollection]) -> CollectionView:
         """Create an empty collection."""
         return view(app.catalog.create_collection(data.name, data.description, data.egress))
 
-    @get("/{collection:str}", sync_to_thread=True)
+    @get("/{collection:str}", sync_to_thread=True, opt=on("collection"))
     def show_collection(self, app: AppPart, collection: FromPath[str]) -> CollectionView:
         """Show one collection by id or name."""
         return view(app.catalog.collection(collection))
 
-    @patch("/{collection:str}", sync_to_thread=True)
+    @patch("/{collection:str}", sync_to_thread=True, opt=on("collection", "manage", audit="collections.change"))
     def change_collection(
         self, app: AppPart, collection: FromPath[str], data: JSONBody[CollectionChange]
     ) -> CollectionView:
@@ -76,7 +79,7 @@ class CollectionController(Controller):
         info = app.catalog.collection(collection)
         return view(_change(app.catalog, info, data))
 
-    @delete("/{collection:str}", sync_to_thread=True)
+    @delete("/{collection:str}", sync_to_thread=True, opt=on("collection", "manage", audit="collections.delete"))
     def delete_collection(self, app: AppPart, collection: FromPath[str]) -> None:
         """Delete a collection with all its documents. Deleting what is gone is no error."""
         try:

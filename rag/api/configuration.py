@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rag.api.listing import Listing
 from rag.api.parts import AppPart
+from rag.api.permit import admins, known
 from rag.settings import is_secret, setting_name, settings_table
 
 _PASSWORD: Final = re.compile(r"://[^@/\s]*@")  # who and how, inside an address
@@ -27,7 +28,7 @@ class SettingView(Struct):
     help: str
 
 
-@get("/settings", sync_to_thread=False, tags=["service"])
+@get("/settings", sync_to_thread=False, opt=admins(), tags=["service"])
 def list_settings(app: AppPart) -> Listing[SettingView]:
     """Every setting with its value and where it came from."""
     shown = []
@@ -46,7 +47,7 @@ def list_settings(app: AppPart) -> Listing[SettingView]:
     return Listing(shown, None)
 
 
-@get("/models", sync_to_thread=True, tags=["service"])
+@get("/models", sync_to_thread=True, opt=known("read"), tags=["service"])
 def list_models(app: AppPart) -> Listing[dict[str, Any]]:
     """The language models that may answer, and which one does when a question names none."""
     return Listing([_plain(model) for model in app.models.describe()], None)

@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from rag.api.answers import answer_json
 from rag.api.listing import Cursor, Listing
-from rag.api.parts import AppPart
+from rag.api.parts import AppPart, PermitPart
+from rag.api.permit import known
 from rag.history import ConversationInfo
 
 
@@ -45,32 +46,39 @@ class ConversationController(Controller):
     path = "/conversations"
     tags = ("conversations",)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, opt=known("read"))
     def list_conversations(
-        self, app: AppPart, limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50, cursor: Cursor = None
+        self,
+        app: AppPart,
+        permit: PermitPart,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        cursor: Cursor = None,
     ) -> Listing[ConversationView]:
         """List conversations, newest first."""
-        page = app.history.conversations(limit, cursor)
+        page = app.history.conversations(limit, cursor, permit.caller.tenant)
         return Listing([_view(info) for info in page.items], page.next_cursor)
 
-    @get("/{conversation:str}", sync_to_thread=True)
-    def show_conversation(self, app: AppPart, conversation: FromPath[str]) -> ConversationWhole:
-        """A conversation with everything asked and answered."""
-        record = app.history.conversation(conversation)
+    @get("/{conversation:str}", sync_to_thread=True, opt=known("read"))
+    def show_conversation(self, app: AppPart, permit: PermitPart, conversation: FromPath[str]) -> ConversationWhole:
+        """A conversation with everything asked and answered, but for what may no longer be read."""
+        record = app.history.conversation(conversation, permit.caller.tenant)
         info = record.info
-        answers = [answer_json(answer) for answer in record.answers]
+        answers = [answer_json(answer) for answer in record.answers if permit.may_read(answer)]
         return ConversationWhole(info.id, info.title, info.created_at, info.updated_at, answers)
 
-    @patch("/{conversation:str}", sync_to_thread=True)
-    def rename(self, app: AppPart, conversation: FromPath[str], data: JSONBody[ConversationChange]) -> ConversationView:
+    @patch("/{conversation:str}", sync_to_thread=True, opt=known("ask"))
+    def rename(
+        self, app: AppPart, permit: PermitPart, conversation: FromPath[str], data: JSONBody[ConversationChange]
+    ) -> ConversationView:
         """Give a conversation another title."""
-        app.history.rename_conversation(conversation, data.title)
-        return _view(app.history.conversation(conversation).info)
+        tenant = permit.caller.tenant
+        app.history.rename_conversation(conversation, data.title, tenant)
+        return _view(app.history.conversation(conversation, tenant).info)
 
-    @delete("/{conversation:str}", sync_to_thread=True)
-    def delete_conversation(self, app: AppPart, conversation: FromPath[str]) -> None:
+    @delete("/{conversation:str}", sync_to_thread=True, opt=known("ask", audit="conversations.delete"))
+    def delete_conversation(self, app: AppPart, permit: PermitPart, conversation: FromPath[str]) -> None:
         """Delete a conversation with its answers and traces. Deleting what is gone is no error."""
-        app.history.delete_conversation(conversation)
+        app.history.delete_conversation(conversation, permit.caller.tenant)
 
 
 def _view(info: ConversationInfo) -> ConversationView:

@@ -4,10 +4,12 @@ from html import escape
 from importlib import metadata
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import License
+
+from rag.api.permit import known
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -55,7 +57,7 @@ def openapi_config() -> OpenAPIConfig:
         version=metadata.version("footnote"),
         description="Answers support questions from your own documents, with a footnote on every sentence.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        path="/api",
+        openapi_router=Router("/api", route_handlers=[], include_in_schema=False, opt=known("read")),
         use_handler_docstrings=True,
         render_plugins=[ListingPage(), JsonRenderPlugin()],
     )

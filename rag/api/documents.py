@@ -17,7 +17,8 @@ from index.errors import NoSuchDocument
 from index.rows import ChunkInfo, DocumentInfo
 from rag.api.jobs import JobView, job_view
 from rag.api.listing import Cursor, Limit, Listing, slice_page
-from rag.api.parts import AppPart
+from rag.api.parts import AppPart, PermitPart
+from rag.api.permit import Permit, on
 from rag.api.uploads import Received, received
 from rag.app import App
 
@@ -99,7 +100,7 @@ class CollectionDocumentsController(Controller):
     path = "/collections/{collection:str}/documents"
     tags = ("documents",)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, opt=on("collection"))
     def list_documents(
         self,
         app: AppPart,
@@ -114,12 +115,14 @@ class CollectionDocumentsController(Controller):
 
     @post(
         status_code=202,
+        opt=on("collection", "write", audit="documents.upload", counted="uploads"),
         request_max_body_size=None,
         responses={413: ResponseSpec(dict[str, Any], description="The file is too large", generate_examples=False)},
     )
     async def upload(
         self,
         app: AppPart,
+        permit: PermitPart,
         request: Request[Any, Any, Any],
         collection: FromPath[str],
         name: Annotated[str | None, QueryParameter(description="Name of a raw body; may be a relative path.")] = None,
@@ -133,7 +136,7 @@ class CollectionDocumentsController(Controller):
         info = await asyncio.to_thread(app.catalog.collection, collection)
         limit = app.settings.ingest_max_file_bytes
         async with received(request, app.settings.data, limit, name) as body:
-            return await asyncio.to_thread(_submit, app, info.id, body, batch, idempotency_key)
+            return await asyncio.to_thread(_submit, app, permit, info.id, body, batch, idempotency_key)
 
 
 class DocumentController(Controller):
@@ -142,17 +145,17 @@ class DocumentController(Controller):
     path = "/documents/{document:str}"
     tags = ("documents",)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, opt=on("document"))
     def show_document(self, app: AppPart, document: FromPath[str]) -> DocumentView:
         """Show one document, current or superseded."""
         return document_view(app.catalog.document(document))
 
-    @delete(sync_to_thread=True)
+    @delete(sync_to_thread=True, opt=on("document", "write", audit="documents.delete"))
     def delete_document(self, app: AppPart, document: FromPath[str]) -> None:
         """Delete a document and its older versions. Deleting what is gone is no error."""
         app.catalog.delete_document(document)
 
-    @get("/text", sync_to_thread=True)
+    @get("/text", sync_to_thread=True, opt=on("document"))
     def text(
         self,
         app: AppPart,
@@ -170,7 +173,7 @@ class DocumentController(Controller):
             return Response(text, media_type="text/plain; charset=utf-8")
         return Response(TextView(info.id, info.version, first, last, info.characters, text))
 
-    @get("/chunks", sync_to_thread=True)
+    @get("/chunks", sync_to_thread=True, opt=on("document"))
     def chunks(
         self, app: AppPart, document: FromPath[str], limit: Limit = 100, cursor: Cursor = None
     ) -> Listing[ChunkView]:
@@ -178,19 +181,20 @@ class DocumentController(Controller):
         items, following = slice_page(app.catalog.chunks(document), limit, cursor)
         return Listing([_chunk_view(chunk) for chunk in items], following)
 
-    @get("/report", sync_to_thread=True)
+    @get("/report", sync_to_thread=True, opt=on("document"))
     def report(self, app: AppPart, document: FromPath[str]) -> ReportView:
         """What ingestion found and lost."""
         info = app.catalog.document(document)
         return ReportView(info.id, info.report)
 
-    @get("/versions", sync_to_thread=True)
+    @get("/versions", sync_to_thread=True, opt=on("document"))
     def versions(self, app: AppPart, document: FromPath[str]) -> Listing[DocumentView]:
         """Every version of this document's name, newest first."""
         return Listing([document_view(info) for info in app.catalog.versions(document)], None)
 
     @get(
         "/original",
+        opt=on("document", audit="documents.original"),
         responses={200: ResponseSpec(bytes, description="The file as uploaded", media_type="application/octet-stream")},
     )
     async def original(self, app: AppPart, document: FromPath[str]) -> Stream:
@@ -208,12 +212,14 @@ class DocumentController(Controller):
         return Stream(_pieces(source), media_type=info.media_type, headers=headers)
 
 
-def _submit(app: App, collection: str, body: Received, batch: str | None, idempotency_key: str | None) -> Accepted:
+def _submit(
+    app: App, permit: Permit, collection: str, body: Received, batch: str | None, idempotency_key: str | None
+) -> Accepted:
     """Hand each file to the queue. Several files get a batch and each a key of its own."""
     several = len(body.uploads) > 1
     batch = batch or body.fields.get("batch")
     if batch is not None:
-        app.jobs.batch(batch)
+        permit.batch(batch, "write")
     elif several:
         batch = app.jobs.create_batch(collection)
     accepted = []
@@ -221,6 +227,7 @@ def _submit(app: App, collection: str, body: Received, batch: str | None, idempo
         key = f"{idempotency_key}#{number}" if idempotency_key and several else idempotency_key
         job = app.jobs.submit(collection, upload.name, _binary(upload.file), batch=batch, idempotency_key=key)
         accepted.append(job_view(job))
+    permit.told["object"] = {"jobs": ",".join(job.id for job in accepted)}
     return Accepted(accepted[0], accepted, batch)
 
 

@@ -7,27 +7,35 @@ from typing import Any
 from litestar import Response, get
 
 from index.errors import FootnoteError
-from rag.api.parts import AppPart, RunningPart
+from rag.api.parts import AppPart, PermitPart, RunningPart
+from rag.api.permit import admins, everyone
 from rag.api.running import RunningAnswers
 from rag.app import App
 
 
-@get("/health/live", tags=["service"])
+@get("/health/live", opt=everyone(), tags=["service"])
 async def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
 
 
-@get("/health/ready", sync_to_thread=True, tags=["service"])
-def ready(app: AppPart) -> Response[dict[str, Any]]:
-    """Questions can be answered: 200, or 503 with what is missing."""
+@get("/health/ready", sync_to_thread=True, opt=everyone(), tags=["service"])
+def ready(app: AppPart, permit: PermitPart) -> Response[dict[str, Any]]:
+    """Questions can be answered: 200, or 503; with what is missing for those who may know."""
     checks = {"database": _database(app), "search": "ok" if app.searcher.ready else "the views are being built"}
     checks["model"] = app.model_state
     is_ready = all(checks[name] == "ok" for name in ("database", "search"))
-    return Response({"ready": is_ready, "checks": checks}, status_code=200 if is_ready else 503)
+    shown = checks if permit.someone is not None else {}
+    return Response({"ready": is_ready, "checks": shown}, status_code=200 if is_ready else 503)
 
 
-@get("/metrics", sync_to_thread=True, media_type="text/plain; version=0.0.4; charset=utf-8", tags=["service"])
+@get(
+    "/metrics",
+    sync_to_thread=True,
+    media_type="text/plain; version=0.0.4; charset=utf-8",
+    opt=admins("read"),
+    tags=["service"],
+)
 def metrics(app: AppPart, running: RunningPart) -> str:
     """Figures in the text form that Prometheus reads."""
     return "".join(_lines(_gauges(app, running)))

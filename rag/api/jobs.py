@@ -13,7 +13,8 @@ from msgspec import Struct
 from ingest.job import ENDED, BatchInfo, JobInfo, JobState
 from rag.api import sse
 from rag.api.listing import Cursor, Limit, Listing
-from rag.api.parts import AppPart
+from rag.api.parts import AppPart, PermitPart
+from rag.api.permit import known, on
 
 _POLL_SECONDS: Final = 0.25
 
@@ -66,10 +67,11 @@ class JobController(Controller):
     path = "/jobs"
     tags = ("jobs",)
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, opt=known("read"))
     def list_jobs(
         self,
         app: AppPart,
+        permit: PermitPart,
         limit: Limit = 50,
         cursor: Cursor = None,
         collection: FromQuery[str | None] = None,
@@ -77,17 +79,20 @@ class JobController(Controller):
         job_state: Annotated[JobState | None, QueryParameter(name="state")] = None,
     ) -> Listing[JobView]:
         """List jobs, newest first."""
-        chosen = app.catalog.collection(collection).id if collection else None
-        page = app.jobs.jobs(collection=chosen, batch=batch, state=job_state, limit=limit, cursor=cursor)
+        chosen = permit.collection(collection).id if collection else None
+        page = app.jobs.jobs(
+            collection=chosen, batch=batch, state=job_state, limit=limit, cursor=cursor, among=permit.readable()
+        )
         return Listing([job_view(job) for job in page.items], page.next_cursor)
 
-    @get("/{job:str}", sync_to_thread=True)
+    @get("/{job:str}", sync_to_thread=True, opt=on("job"))
     def show_job(self, app: AppPart, job: FromPath[str]) -> JobView:
         """Show one job."""
         return job_view(app.jobs.job(job))
 
     @get(
         "/{job:str}/events",
+        opt=on("job"),
         responses={200: ResponseSpec(str, description="Events `progress`, then `done`", media_type=sse.MEDIA_TYPE)},
     )
     async def events(self, app: AppPart, job: FromPath[str]) -> Response[bytes]:
@@ -95,12 +100,12 @@ class JobController(Controller):
         first = await asyncio.to_thread(app.jobs.job, job)
         return sse.EventStream(_follow(app, first))
 
-    @post("/{job:str}/retry", status_code=200, sync_to_thread=True)
+    @post("/{job:str}/retry", status_code=200, sync_to_thread=True, opt=on("job", "write", audit="jobs.retry"))
     def retry(self, app: AppPart, job: FromPath[str]) -> JobView:
         """Try a failed or cancelled job again."""
         return job_view(app.jobs.retry(job))
 
-    @post("/{job:str}/cancel", status_code=200, sync_to_thread=True)
+    @post("/{job:str}/cancel", status_code=200, sync_to_thread=True, opt=on("job", "write", audit="jobs.cancel"))
     def cancel(self, app: AppPart, job: FromPath[str]) -> JobView:
         """Cancel a job that has not ended."""
         return job_view(app.jobs.cancel(job))
@@ -112,13 +117,13 @@ class BatchController(Controller):
     path = "/batches"
     tags = ("jobs",)
 
-    @post(sync_to_thread=True)
-    def create_batch(self, app: AppPart, data: JSONBody[NewBatch]) -> BatchView:
+    @post(sync_to_thread=True, opt=known("write"))
+    def create_batch(self, app: AppPart, permit: PermitPart, data: JSONBody[NewBatch]) -> BatchView:
         """Open a batch; uploads join it with `?batch=`."""
-        batch = app.jobs.create_batch(app.catalog.collection(data.collection).id)
+        batch = app.jobs.create_batch(permit.collection(data.collection, "write").id)
         return _batch_view(app.jobs.batch(batch))
 
-    @get("/{batch:str}", sync_to_thread=True)
+    @get("/{batch:str}", sync_to_thread=True, opt=on("batch"))
     def show_batch(self, app: AppPart, batch: FromPath[str]) -> BatchView:
         """How many of the batch's jobs are in each state."""
         return _batch_view(app.jobs.batch(batch))

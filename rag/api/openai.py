@@ -20,10 +20,11 @@ from litestar.params import FromPath, JSONBody
 
 from rag.answer import Ask
 from rag.api import sse
-from rag.api.ask import BEGIN_SECONDS, finished_or_left, while_connected
+from rag.api.ask import BEGIN_SECONDS, begin, finished_or_left, while_connected
 from rag.api.footnotes import FootnotedText
 from rag.api.openai_schemas import ChatRequest, EmbeddingsRequest, annotations_json, usage_json
-from rag.api.parts import AppPart, RunningPart
+from rag.api.parts import AppPart, PermitPart, RunningPart
+from rag.api.permit import Permit, known
 from rag.api.problems import problem_for
 from rag.api.running import RunningAnswer
 from rag.api.wire import Transcript
@@ -46,16 +47,22 @@ class OpenAIController(Controller):
     @post(
         "/chat/completions",
         status_code=200,
+        opt=known("ask", audit="ask", counted="streams"),
         request_max_body_size=8 * 1024 * 1024,
         responses={200: ResponseSpec(dict[str, Any], description="A completion, or chunks", generate_examples=False)},
     )
     async def chat(
-        self, app: AppPart, running: RunningPart, request: Request[Any, Any, Any], data: JSONBody[ChatRequest]
+        self,
+        app: AppPart,
+        permit: PermitPart,
+        running: RunningPart,
+        request: Request[Any, Any, Any],
+        data: JSONBody[ChatRequest],
     ) -> Response[Any]:
         """Answer the last message from a collection (`footnote/<collection>`), or plainly with a local model."""
         if data.model.startswith(_PREFIX):
-            ask = await asyncio.to_thread(_question, app, data)
-            answer = running.start(app.answerer.answer(ask), request.scope["path"])
+            ask = await asyncio.to_thread(_question, permit, data)
+            answer = begin(app, permit, running, ask, request.scope["path"])
             if not data.stream:
                 await finished_or_left(running, answer, request)
                 return Response(_completion(data.model, answer.events), status_code=200)
@@ -65,23 +72,30 @@ class OpenAIController(Controller):
                 running.leave(answer)
                 raise
             return sse.EventStream(_chunks(data, answer), on_close=lambda: running.leave(answer))
+        permit.told["model"] = data.model
         return await _plain(app, data, request)
 
-    @get("/models", sync_to_thread=True)
-    def list_models(self, app: AppPart) -> dict[str, Any]:
+    @get("/models", sync_to_thread=True, opt=known("read"))
+    def list_models(self, app: AppPart, permit: PermitPart) -> dict[str, Any]:
         """Every collection as a model, then the local models."""
-        return {"object": "list", "data": _models(app)}
+        return {"object": "list", "data": _models(app, permit)}
 
-    @get("/models/{model:path}", sync_to_thread=True)
-    def show_model(self, app: AppPart, model: FromPath[str]) -> dict[str, Any]:
+    @get("/models/{model:path}", sync_to_thread=True, opt=known("read"))
+    def show_model(self, app: AppPart, permit: PermitPart, model: FromPath[str]) -> dict[str, Any]:
         """One model by name."""
         name = str(model).lstrip("/")
-        found = next((item for item in _models(app) if item["id"] == name), None)
+        found = next((item for item in _models(app, permit) if item["id"] == name), None)
         if found is None:
             raise NoSuchModel(f"there is no model {name!r}; /v1/models lists those there are")
         return found
 
-    @post("/embeddings", status_code=200, request_max_body_size=8 * 1024 * 1024, sync_to_thread=True)
+    @post(
+        "/embeddings",
+        status_code=200,
+        request_max_body_size=8 * 1024 * 1024,
+        sync_to_thread=True,
+        opt=known("ask"),
+    )
     def embed(self, app: AppPart, data: JSONBody[EmbeddingsRequest]) -> dict[str, Any]:
         """Embed texts with the model of the index. A text longer than it reads is refused, never cut."""
         return _embeddings(app, data)
@@ -97,20 +111,25 @@ def openai_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 def _error_json(error: BaseException, path: str) -> dict[str, Any]:
     problem = problem_for(error, path)
     kind = "invalid_request_error" if problem.status < 500 else "server_error"
-    code = {"no-such-model": "model_not_found", "no-such-collection": "model_not_found"}.get(problem.slug, problem.slug)
+    code = {
+        "no-such-model": "model_not_found",
+        "no-such-collection": "model_not_found",
+        "not-signed-in": "invalid_api_key",
+    }.get(problem.slug, problem.slug)
     return {"error": {"message": problem.detail, "type": kind, "param": None, "code": code}}
 
 
-def _question(app: App, data: ChatRequest) -> Ask:
+def _question(permit: Permit, data: ChatRequest) -> Ask:
     name, _, model = data.model.removeprefix(_PREFIX).partition(":")
     question = data.question()
     earlier = tuple(message.text for message in data.messages[:-1] if message.role == "user" and message.text.strip())
     return Ask(
         question=question,
-        collections=(app.catalog.collection(name).id,),
+        collections=(permit.collection(name).id,),
         model=model or None,
         max_tokens=data.most_tokens,
         earlier=earlier,
+        tenant=permit.caller.tenant or "",
     )
 
 
@@ -271,7 +290,7 @@ def _told(told: Transcript) -> dict[str, Any]:
     return {name: whole[name] for name in ("answer", "conversation", "status", "confidence", "trace", "model")}
 
 
-def _models(app: App) -> list[dict[str, Any]]:
+def _models(app: App, permit: Permit) -> list[dict[str, Any]]:
     collections = [
         {
             "id": _PREFIX + info.name,
@@ -279,7 +298,7 @@ def _models(app: App) -> list[dict[str, Any]]:
             "created": int(info.created_at.timestamp()),
             "owned_by": "footnote",
         }
-        for info in app.catalog.collections()
+        for info in permit.collections()
     ]
     names = [{"id": name, "object": "model", "created": 0, "owned_by": "footnote"} for name in app.models.names()]
     return [*collections, *names]

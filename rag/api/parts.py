@@ -2,8 +2,10 @@
 
 from litestar.di import NamedDependency
 
+from rag.api.permit import Permit
 from rag.api.running import RunningAnswers
 from rag.app import App
 
 AppPart = NamedDependency[App]
+PermitPart = NamedDependency[Permit]
 RunningPart = NamedDependency[RunningAnswers]

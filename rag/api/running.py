@@ -30,9 +30,10 @@ STOP_SECONDS: Final = 5.0  # how long a stopped answer may take to say so before
 class RunningAnswer:
     """One answer and the log of its events. Sequence numbers are 1-based; event ids are `<key>-<sequence>`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, owner: str = "") -> None:
         self.key = secrets.token_hex(12)
         self.path = path
+        self.owner = owner  # who asked: a person's id, or empty without accounts
         self.answer: str | None = None  # known from the event `started` on
         self.events: list[AnswerEvent] = []
         self.error: BaseException | None = None
@@ -136,14 +137,14 @@ class RunningAnswers:
         self._by_key: dict[str, RunningAnswer] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
-    def start(self, source: AsyncIterator[AnswerEvent], path: str) -> RunningAnswer:
+    def start(self, source: AsyncIterator[AnswerEvent], path: str, owner: str = "") -> RunningAnswer:
         """Run an answer with one reader, its asker. Raises QueueFull when too many are in progress."""
         self._sweep()
         if self.running >= self._limit:
             raise QueueFull(
                 f"{self.running} answers are in progress and {self._limit} are allowed; ask again in a few seconds", 5.0
             )
-        running = RunningAnswer(path)
+        running = RunningAnswer(path, owner)
         running.readers = 1
         self._by_key[running.key] = running
         running.task = asyncio.create_task(self._run(running, source), name=f"answer-{running.key}")
@@ -154,14 +155,20 @@ class RunningAnswers:
         """How many answers are in progress."""
         return sum(1 for answer in self._by_key.values() if not answer.ended)
 
-    def resume(self, last_event_id: str, answer: str | None = None) -> tuple[RunningAnswer, int]:
-        """The answer that an event id belongs to and the event's number. The caller is counted as a reader."""
+    def resume(
+        self, last_event_id: str, answer: str | None = None, owner: str | None = None
+    ) -> tuple[RunningAnswer, int]:
+        """The answer that an event id belongs to and the event's number. The caller is counted as a reader.
+
+        With `owner` it must be theirs. Raises BadRequest, NoSuchAnswer.
+        """
         self._sweep()
         key, _, number = last_event_id.rpartition("-")
         found = self._by_key.get(key)
         if not number.isdecimal() or len(number) > 9:
             raise BadRequest(f"Last-Event-ID is {last_event_id!r}, but an id of an event of this stream was wanted")
-        if found is None or (answer is not None and found.answer != answer):
+        foreign = found is not None and owner is not None and found.owner != owner
+        if found is None or foreign or (answer is not None and found.answer != answer):
             raise NoSuchAnswer("this stream has ended more than 5 minutes ago or never was; ask again")
         found.readers += 1
         return found, int(number)

@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 from index.filters import parse_filters
 from index.passage import Passage
 from rag.api.choosing import Question, chosen_collections
-from rag.api.parts import AppPart
+from rag.api.parts import AppPart, PermitPart
+from rag.api.permit import known
 
 
 class SearchRequest(Struct, forbid_unknown_fields=True):
@@ -59,19 +60,22 @@ class SearchView(Struct):
     ms: Mapping[str, float]
 
 
-@post("/search", status_code=200, sync_to_thread=True, tags=["search"])
-def search(app: AppPart, data: JSONBody[SearchRequest]) -> SearchView:
+@post("/search", status_code=200, sync_to_thread=True, opt=known("ask", audit="search"), tags=["search"])
+def search(app: AppPart, permit: PermitPart, data: JSONBody[SearchRequest]) -> SearchView:
     """Find the passages nearest to a question in one or more collections."""
+    chosen = chosen_collections(permit, data.collection, data.collections)
+    permit.told["object"] = {"collections": ",".join(chosen)}
     result = app.searcher.search(
         data.question,
-        collections=chosen_collections(app.catalog, data.collection, data.collections),
+        collections=chosen,
         k=data.k,
         filters=parse_filters(data.filters) if data.filters else None,
         mode=data.mode,
         exact=data.exact,
     )
+    permit.look_again()
     return SearchView(
-        passages=[_passage_view(passage) for passage in result.passages],
+        passages=[_passage_view(passage) for passage in result.passages if passage.collection in chosen],
         dropped=[DroppedView(dropped.chunk, dropped.reason) for dropped in result.dropped],
         applied_seq=result.applied_seq,
         ms=result.ms,

@@ -17,10 +17,12 @@ from rag.api.configuration import list_models, list_settings
 from rag.api.conversations import ConversationController
 from rag.api.docs import openapi_config
 from rag.api.documents import CollectionDocumentsController, DocumentController
+from rag.api.gate import Gate
 from rag.api.guard import Guard
 from rag.api.health import live, metrics, ready
 from rag.api.jobs import BatchController, JobController
 from rag.api.openai import OpenAIController, openai_error
+from rag.api.permit import admit, provide_permit
 from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
@@ -42,7 +44,10 @@ def create_server(app: App) -> Litestar:
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
         asyncio.get_running_loop().set_default_executor(pool)
+        watching = asyncio.create_task(gate.watch(), name="watch-permits")
         yield
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await running.close()
 
     api = Router(
@@ -69,8 +74,10 @@ def create_server(app: App) -> Litestar:
         route_handlers=[api, openai, create_page_router(app)],
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
+            "permit": Provide(provide_permit, sync_to_thread=False),
             "running": Provide(lambda: running, sync_to_thread=False, use_cache=True),
         },
+        guards=[admit],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(),
         request_max_body_size=MOST_BODY_BYTES,
@@ -78,6 +85,7 @@ def create_server(app: App) -> Litestar:
         logging_config=None,
     )
     # Around everything, also around what no route matches: litestar's own middleware begins only behind the router.
-    server.asgi_handler = Guard(server.asgi_handler, settings.server_allowed_hosts)
+    gate = Gate(server.asgi_handler, app)
+    server.asgi_handler = Guard(gate, settings.server_allowed_hosts)
     server.state.running = running
     return server

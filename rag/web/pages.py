@@ -15,6 +15,7 @@ from litestar.static_files import create_static_files_router
 
 from index.errors import FootnoteError
 from index.rows import CollectionInfo
+from rag.api.permit import everyone, known, on, permit_of
 from rag.api.problems import problem_for
 from rag.app import App
 from rag.web.texts import TEXTS, text
@@ -23,6 +24,9 @@ from rag.web.view import WINDOW, pieces, window
 _FOLDER: Final = Path(__file__).parent
 _EXAMPLES: Final[Mapping[str, Any]] = json.loads((_FOLDER / "examples.json").read_text(encoding="utf-8"))
 _FORMATS: Final = ".pdf,.docx,.html,.htm,.md,.markdown,.rst,.txt,.text,.log,.csv,.tsv,.json,.jsonl"
+
+
+PageRequest = Request[Any, Any, Any]
 
 
 class Templates:
@@ -51,24 +55,30 @@ def create_page_router(app: App) -> Router:
     """Routes `/`, `/collections`, `/collections/{name}`, `/documents/{id}` and `/static`."""
     templates = Templates()
 
-    @get("/", include_in_schema=False, sync_to_thread=True)
-    def ask_page(collection: FromQuery[str | None] = None) -> Response[str]:
-        collections = app.catalog.collections()
+    @get("/", include_in_schema=False, sync_to_thread=True, opt=known("read"))
+    def ask_page(request: PageRequest, collection: FromQuery[str | None] = None) -> Response[str]:
+        collections = permit_of(request).collections()
         chosen = _chosen(collections, collection)
         data = {"examples": _EXAMPLES, "collections": [_brief(info) for info in collections]}
         return templates.page("ask.html", data, collections=collections, chosen=chosen, active="ask")
 
-    @get("/collections", include_in_schema=False, sync_to_thread=True)
-    def collections_page() -> Response[str]:
-        return templates.page("collections.html", {}, collections=app.catalog.collections(), active="collections")
+    @get("/collections", include_in_schema=False, sync_to_thread=True, opt=known("read"))
+    def collections_page(request: PageRequest) -> Response[str]:
+        collections = permit_of(request).collections()
+        return templates.page("collections.html", {}, collections=collections, active="collections")
 
-    @get("/collections/{name:str}", include_in_schema=False, sync_to_thread=True)
+    @get(
+        "/collections/{name:str}",
+        include_in_schema=False,
+        sync_to_thread=True,
+        opt=on("collection", parameter="name"),
+    )
     def collection_page(name: FromPath[str]) -> Response[str]:
         info = app.catalog.collection(name)
         data = {"collection": _brief(info)}
         return templates.page("collection.html", data, collection=info, formats=_FORMATS, active="collections")
 
-    @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True)
+    @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True, opt=on("document"))
     def document_page(
         document: FromPath[str],
         start: FromQuery[int] = 0,
@@ -104,6 +114,7 @@ def create_page_router(app: App) -> Router:
         directories=[_FOLDER / "static"],
         cache_control=CacheControlHeader(no_cache=True),
         include_in_schema=False,
+        opt=everyone(),
     )
     return Router(
         path="/",

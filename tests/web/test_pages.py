@@ -5,18 +5,21 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.testing import TestClient
 
 from index.catalog import Catalog
 from index.database import Database
 from index.rows import NewChunk, NewDocument
 from index.schema import Base
+from rag.access.limits import Limits
+from rag.api.credentials import Credentials
+from rag.api.permit import Permit, put_permit
 from rag.app import App
 from rag.web.pages import create_page_router
 
@@ -36,8 +39,17 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 @pytest.fixture
 def client(catalog: Catalog) -> Iterator[TestClient[Litestar]]:
-    app = cast(App, SimpleNamespace(catalog=catalog))  # the pages touch nothing else
-    with TestClient(Litestar([create_page_router(app)], openapi_config=None)) as opened:
+    app = cast(
+        App, SimpleNamespace(catalog=catalog, access=SimpleNamespace(in_use=False))
+    )  # the pages touch nothing else
+
+    async def let_in(request: Request[Any, Any, Any]) -> None:
+        permit = Permit(app, Credentials(None, None, None, "", ""), Limits())
+        permit.identify()
+        put_permit(request.scope, permit)
+
+    server = Litestar([create_page_router(app)], before_request=let_in, openapi_config=None)
+    with TestClient(server) as opened:
         yield opened
 
 

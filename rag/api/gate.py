@@ -1,0 +1,156 @@
+"""The layer around every request that knows it while it runs: its permit, its end when access is taken back, its pace.
+
+Knows no route and no rule. Whether a request is allowed is decided in `permit`, behind the router.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from index.errors import FootnoteError, NoSuchCollection
+from rag.access.errors import NotSignedIn, TooSlow
+from rag.access.limits import Limits
+from rag.api import sse
+from rag.api.credentials import credentials_of, set_cookie
+from rag.api.permit import Permit, put_permit
+from rag.api.problems import MEDIA_TYPE, problem_for
+from rag.app import App
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0  # how often running requests are looked at again
+_SLOWEST: Final = 1024  # bytes a second that a body must bring on average, after a first while
+_HEADER_START: Final = "http.response.start"
+
+
+class Gate:
+    """Gives each request its permit, and cuts it when the permit ends."""
+
+    def __init__(self, asgi: ASGIApp, app: App) -> None:
+        self._asgi = asgi
+        self._app = app
+        self._limits = Limits()
+        self._live: dict[Permit, float] = {}  # permit -> monotonic seconds of its beginning
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._asgi(scope, receive, send)
+            return
+        credentials = credentials_of(scope, self._app.settings.server_trusted_proxies)
+        permit = Permit(self._app, credentials, self._limits)
+        put_permit(scope, permit)
+        sent = _Sent(permit, send, int(self._app.settings.access_session_days * 86400))
+        self._live[permit] = time.monotonic()
+        try:
+            with permit.cancel:
+                await self._asgi(scope, _Paced(receive, self._app.settings.server_body_seconds), sent)
+            if permit.cancel.cancelled_caught:
+                await sent.cut(scope)
+        finally:
+            del self._live[permit]
+            permit.close()
+        await self._record(permit, sent.status)
+
+    async def watch(self) -> None:
+        """Look at running requests again and again; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            before = time.monotonic() - LOOK_SECONDS
+            for permit in [permit for permit, began in self._live.items() if began < before]:
+                if permit.someone is not None and not await asyncio.to_thread(_still_good, permit):
+                    permit.cancel.cancel()
+
+    async def _record(self, permit: Permit, status: int) -> None:
+        """Write what was done into the audit log; without accounts there is nobody to name."""
+        rule, caller = permit.rule, permit.someone
+        if rule is None or not rule.audit or caller is None or caller.open or not 200 <= status < 400:
+            return
+        told = dict(permit.told)
+        thing = " ".join(f"{name}:{value}" for name, value in {**permit.path, **told.pop("object", {})}.items())
+        try:
+            await asyncio.to_thread(self._app.access.audit.record, caller.actor(), rule.audit, thing, **told)
+        except FootnoteError:
+            logger.exception("the audit log could not be written")
+
+
+def _still_good(permit: Permit) -> bool:
+    try:
+        permit.look_again()
+    except (NotSignedIn, NoSuchCollection):
+        return False
+    except FootnoteError as error:
+        logger.warning("a running request could not be looked at again: %s", error)
+    return True
+
+
+class _Paced:
+    """`receive` that gives up on a body that does not come: silent for too long, or a trickle."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive = receive
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._bytes = 0
+        self._whole = False
+
+    async def __call__(self) -> Any:
+        if self._whole or self._seconds <= 0:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise TooSlow(f"nothing of the body came for {self._seconds:g} s; send it again") from error
+        if message["type"] != "http.request":
+            return message
+        self._bytes += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        spent = time.monotonic() - self._began
+        if not self._whole and spent > self._seconds and self._bytes < _SLOWEST * spent:
+            raise TooSlow(f"the body came at less than {_SLOWEST} bytes a second; send it over a better connection")
+        return message
+
+
+class _Sent:
+    """`send` that knows how far the response is, and adds the session's new cookie."""
+
+    def __init__(self, permit: Permit, send: Send, cookie_seconds: int) -> None:
+        self._permit = permit
+        self._send = send
+        self._cookie_seconds = cookie_seconds
+        self._headers: Mapping[bytes, bytes] = {}
+        self._whole = False
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == _HEADER_START:
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            if self._permit.renewed is not None:
+                name = self._permit.credentials.cookie
+                headers.append((b"set-cookie", set_cookie(name, self._permit.renewed, self._cookie_seconds)))
+            message["headers"] = headers
+            self._headers = {key.lower(): value for key, value in headers}
+        elif message["type"] == "http.response.body":
+            self._whole = not message.get("more_body", False)
+        await self._send(message)
+
+    async def cut(self, scope: HTTPScope) -> None:
+        """End the response of a request whose permit has ended."""
+        problem = problem_for(NotSignedIn("access was taken back while this ran; sign in again"), scope["path"])
+        if self.status == 0:
+            body = msgspec.json.encode(problem.body())
+            headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+            await self({"type": _HEADER_START, "status": problem.status, "headers": headers})
+            await self({"type": "http.response.body", "body": body, "more_body": False})
+        elif not self._whole and b"content-length" not in self._headers:
+            # A download with a length is left short, which the client notices.
+            streams = self._headers.get(b"content-type", b"").startswith(sse.MEDIA_TYPE.encode())
+            last = sse.frame("error", problem.body()) if streams else b""
+            await self({"type": "http.response.body", "body": last, "more_body": False})
