@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export HF_HUB_OFFLINE ?= 1
 export TRANSFORMERS_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+export GOMP_SPINCOUNT ?= 1000
 # llama.cpp's AMX kernels fault on some virtual machines that show AMX; AVX-512 is used instead (docs/decisions/0003).
 ifneq ($(shell grep -m1 -ow amx_tile /proc/cpuinfo 2>/dev/null),)
 export CFLAGS += -mno-amx-tile -mno-amx-int8 -mno-amx-bf16

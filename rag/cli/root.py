@@ -91,6 +91,9 @@ def main(ctx: click.Context, data: Path | None, verbose: bool) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # llama.cpp's threads wait for each other by spinning. Where another process wants the same processors, each wait
+    # then lasts a time slice: 80 times slower words. After 1,000 turns they sleep; read when the library is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     ctx.obj = (settings, origin)
 
 
