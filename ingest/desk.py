@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 _SHOW_SECONDS = 0.2  # between two writes of a job's progress
 _WAIT_SECONDS = 0.25  # between two looks at the stop signal
 _BACKOFF_SECONDS = 2.0  # times the number of the attempt that failed
+_LARGE_BYTES = 4 * 1024**2  # one slot is kept free of files larger than this
+_LANE_SECONDS = 3.0  # after which a large file is tried again
 _MAY_PASS = (DatabaseUnusable, EmbedderUnavailable, StorageFull)
 
 
@@ -48,6 +50,7 @@ class Desk:
         self._pipeline = pipeline
         self._hand_out = hand_out
         self._slots = threading.BoundedSemaphore(slots)
+        self._lane = threading.BoundedSemaphore(max(1, slots - 1))  # of large files
         self._stopping = stopping
         self._busy: set[str] = set()
         self._lock = threading.Lock()
@@ -92,8 +95,15 @@ class Desk:
         elif self._ledger.overtaken(claim):
             error = f"a later upload of {claim.name} is in already; upload this one again if it shall replace that"
             self._ledger.fail(claim, "overtaken", error)
-        else:
+        elif claim.size < _LARGE_BYTES:
             self._attempts(claim)
+        elif self._lane.acquire(blocking=False):
+            try:
+                self._attempts(claim)
+            finally:
+                self._lane.release()
+        else:
+            self._hand_out([self._ledger.release(claim)], _LANE_SECONDS)
 
     def _attempts(self, claim: Claim) -> None:
         present: Claim | None = claim
@@ -112,7 +122,9 @@ class Desk:
     def _attempt(self, claim: Claim) -> None:
         shown = _Shown(self._ledger, claim, self._stopping)
         blob = StoredBlob(claim.blob, claim.sha256, claim.size)
-        done = self._pipeline.ingest(claim.collection, claim.name, blob, shown, source=claim.job)
+        done = self._pipeline.ingest(
+            claim.collection, claim.name, blob, shown, source=claim.job, metadata=claim.attributes
+        )
         self._ledger.finish(claim, done.document, done.outcome, done.report)
 
     def _after(self, claim: Claim, error: Exception) -> Claim | None:

@@ -9,12 +9,14 @@ from typing import Any, Literal, get_args
 
 from index.rows import Outcome
 
-JobState = Literal["queued", "parsing", "embedding", "committing", "done", "failed", "cancelled"]
+JobState = Literal["queued", "parsing", "embedding", "committing", "done", "failed", "cancelled", "paused"]
 
 STATES: tuple[JobState, ...] = get_args(JobState)
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
-UNENDED: tuple[JobState, ...] = tuple(state for state in STATES if state not in ENDED)
-CANCELLABLE: tuple[JobState, ...] = ("queued", "parsing", "embedding")
+PAUSED: JobState = "paused"  # neither ended nor given to a worker
+UNENDED: tuple[JobState, ...] = tuple(state for state in STATES if state not in (*ENDED, PAUSED))
+PAUSABLE: tuple[JobState, ...] = ("queued", "parsing", "embedding")
+CANCELLABLE: tuple[JobState, ...] = (*PAUSABLE, PAUSED)
 RETRYABLE: tuple[JobState, ...] = ("failed", "cancelled")
 
 MAX_ATTEMPTS = 3
@@ -45,6 +47,18 @@ class JobInfo:
     started_at: datetime | None
     finished_at: datetime | None
     report: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # metadata that the document is to bear
+
+    def speed(self, now: datetime) -> float | None:
+        """Chunks per second since the start, while chunks are embedded."""
+        if self.state != "embedding" or self.started_at is None or not self.chunks_done:
+            return None
+        return self.chunks_done / max((now - self.started_at).total_seconds(), 0.001)
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """Until the chunks are embedded, as far as can be told."""
+        speed = self.speed(now)
+        return None if speed is None else (self.chunks_total - self.chunks_done) / speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class BatchInfo:
 
     @property
     def ended(self) -> bool:
-        return all(self.counts.get(state, 0) == 0 for state in UNENDED)
+        return all(self.counts.get(state, 0) == 0 for state in (*UNENDED, PAUSED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +92,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One handing of a job to the queue. A ticket is delivered at least once; its job honours only the newest round."""
+    """One handing of a job to the queue. A ticket is delivered at least once; its job honours only the newest round.
+
+    `size` of the file in bytes decides who is served first; it is no part of what the ticket is.
+    """
 
     job: str
     round: int
+    size: int = field(default=0, compare=False)
 
 
 def reason_of(error: BaseException) -> str:

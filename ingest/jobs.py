@@ -4,7 +4,8 @@ import logging
 import secrets
 import string
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from sqlalchemy import func, select
@@ -15,7 +16,7 @@ from index.database import Database
 from index.queries import read_cursor, write_cursor
 from index.rows import Listing
 from ingest.blobs import Blobs, StoredBlob
-from ingest.errors import NoSuchJob, StorageFull
+from ingest.errors import JobNotRetryable, NoSuchJob, StorageFull
 from ingest.job import STATES, UNENDED, BatchInfo, JobInfo, JobState, Ticket, clean_name
 from ingest.ledger import Ledger
 from ingest.queue import TicketQueue
@@ -61,8 +62,9 @@ class Jobs:
         *,
         batch: str | None = None,
         idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> JobInfo:
-        """Accept one file for a collection (id).
+        """Accept one file for a collection (id); its document will bear `metadata`.
 
         A repeated idempotency key gives the first job, and the stream is not read. Raises UploadTooLarge, StorageFull,
         DatabaseUnusable: then nothing was accepted.
@@ -72,7 +74,7 @@ class Jobs:
             return first
         self._refuse_beyond_bound()
         blob = self._blobs.put(stream, self._limit)
-        row = _row(collection, name, blob, batch, idempotency_key)
+        row = _row(collection, name, blob, batch, idempotency_key, metadata)
         try:
             self._insert([row])
         except IntegrityError:
@@ -81,7 +83,7 @@ class Jobs:
             if first is None:
                 raise
             return first
-        self._hand_out([Ticket(row.id, row.round)])
+        self._hand_out([Ticket(row.id, row.round, row.size)])
         return _info(row)
 
     def submit_many(
@@ -93,14 +95,14 @@ class Jobs:
 
         def settle() -> None:
             self._insert(rows)
-            self._hand_out([Ticket(row.id, row.round) for row in rows])
+            self._hand_out([Ticket(row.id, row.round, row.size) for row in rows])
             accepted.extend(_info(row) for row in rows)
             rows.clear()
 
         try:
             for name, stream in files:
                 self._refuse_beyond_bound()
-                rows.append(_row(collection, name, self._blobs.put(stream, self._limit), batch, None))
+                rows.append(_row(collection, name, self._blobs.put(stream, self._limit), batch))
                 if len(rows) >= _GROUP:
                     settle()
         finally:
@@ -186,6 +188,35 @@ class Jobs:
         self._queue.drop([ticket])
         return self.job(id)
 
+    def pause(self, id: str) -> JobInfo:
+        """Hold a job until `resume`; a worker that has it stops at its next step, and it begins anew.
+
+        Raises NoSuchJob, JobNotRetryable.
+        """
+        ticket = self._ledger.pause(id)
+        self._queue.drop([ticket])
+        return self.job(id)
+
+    def resume(self, id: str) -> JobInfo:
+        """Queue a paused job. Raises NoSuchJob, JobNotRetryable."""
+        self._hand_out([self._ledger.resume(id)])
+        return self.job(id)
+
+    def each_of(self, batch: str, states: Sequence[JobState], change: Callable[[str], object]) -> int:
+        """Call `change` with the id of each job of a batch in these states; returns how many it changed.
+
+        A job that has left the state meanwhile is passed over. Raises NoSuchJob for a batch that is not there.
+        """
+        self.batch(batch)
+        with self._database.read() as session:
+            found = session.scalars(select(Job.id).where(Job.batch == batch, Job.state.in_(states))).all()
+        changed = 0
+        for job in found:
+            with suppress(JobNotRetryable):
+                change(job)
+                changed += 1
+        return changed
+
     def close(self) -> None:
         self._queue.close()
 
@@ -222,7 +253,14 @@ class Jobs:
             log.warning("the queue took no tickets; workers will find the jobs themselves", exc_info=True)
 
 
-def _row(collection: str, name: str, blob: StoredBlob, batch: str | None, idempotency_key: str | None) -> Job:
+def _row(
+    collection: str,
+    name: str,
+    blob: StoredBlob,
+    batch: str | None,
+    idempotency_key: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Job:
     return Job(
         id=_new_id("j"),
         collection=collection,
@@ -232,6 +270,7 @@ def _row(collection: str, name: str, blob: StoredBlob, batch: str | None, idempo
         sha256=blob.sha256,
         size=blob.size,
         idempotency_key=idempotency_key,
+        attributes=dict(metadata or {}),
         round=1,
     )
 

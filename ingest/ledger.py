@@ -1,6 +1,6 @@
 """The only code that writes job rows: every change of state is one guarded statement. Knows no queue and no parser.
 
-States: queued -> parsing -> embedding -> committing -> done | failed; cancelled from any of the first three.
+States: queued -> parsing -> embedding -> committing -> done | failed; cancelled or paused from any of the first three.
 A worker's write names job, round and owner; it changes nothing, and raises LostJobError, once the job was cancelled,
 taken over, or handed out again. So what a worker that was given up for dead still does is never seen.
 """
@@ -16,7 +16,7 @@ from index.database import Database
 from index.rows import Outcome
 from index.schema import utc_now
 from ingest.errors import JobNotRetryable, NoSuchJob
-from ingest.job import CANCELLABLE, MAX_ATTEMPTS, RETRYABLE, UNENDED, JobState, Progress, Ticket
+from ingest.job import CANCELLABLE, MAX_ATTEMPTS, PAUSABLE, PAUSED, RETRYABLE, UNENDED, JobState, Progress, Ticket
 from ingest.schema import Job
 
 # What was being committed may be in: it stays `committing`, so that nobody cancels it meanwhile.
@@ -40,6 +40,7 @@ class Claim:
     blob: str
     sha256: str
     size: int
+    attributes: Mapping[str, Any]
 
 
 class Ledger:
@@ -114,7 +115,7 @@ class Ledger:
     def release(self, claim: Claim) -> Ticket:
         """Put the job back as if this attempt had not begun; returns the ticket to hand to the queue."""
         self._change(claim, owner=None, attempts=claim.attempt - 1, round=claim.round + 1, state=_WAITING)
-        return Ticket(claim.job, claim.round + 1)
+        return Ticket(claim.job, claim.round + 1, claim.size)
 
     def release_all(self, owner: str) -> list[Ticket]:
         """Put back everything a worker still has when it is told to stop, the attempts uncounted."""
@@ -123,7 +124,7 @@ class Ledger:
             for job in jobs:
                 job.attempts -= 1
                 _put_back(job)
-            return [Ticket(job.id, job.round) for job in jobs]
+            return [Ticket(job.id, job.round, job.size) for job in jobs]
 
     def held_by(self, owners: Iterable[str]) -> list[Ticket]:
         """The jobs that these workers have."""
@@ -150,7 +151,7 @@ class Ledger:
                     continue
                 job.reason, job.error = reason, error
                 _put_back(job)
-                fresh.append(Ticket(job.id, job.round))
+                fresh.append(Ticket(job.id, job.round, job.size))
             return fresh
 
     def hand_out_again(self, stale: Iterable[Ticket]) -> list[Ticket]:
@@ -165,19 +166,19 @@ class Ledger:
                     .values(round=Job.round + 1),
                 )
                 if changed:
-                    fresh.append(Ticket(ticket.job, ticket.round + 1))
+                    fresh.append(Ticket(ticket.job, ticket.round + 1, ticket.size))
             return fresh
 
     def unowned(self, after: int, limit: int) -> list[tuple[int, Ticket]]:
         """(key, ticket) of jobs that wait for a worker, oldest first, with a key above `after`."""
         with self._database.read() as session:
             rows = session.execute(
-                select(Job.key, Job.id, Job.round)
+                select(Job.key, Job.id, Job.round, Job.size)
                 .where(Job.state.in_(UNENDED), Job.owner.is_(None), Job.key > after)
                 .order_by(Job.key)
                 .limit(limit)
             )
-            return [(key, Ticket(job, number)) for key, job, number in rows]
+            return [(key, Ticket(job, number, size)) for key, job, number, size in rows]
 
     def owners(self) -> set[str]:
         """Every worker that has a job."""
@@ -220,17 +221,28 @@ class Ledger:
         }
         return self._from(job, RETRYABLE, values, "be retried; only failed and cancelled jobs can")
 
+    def pause(self, job: str) -> Ticket:
+        """Hold the job until `resume`. Raises NoSuchJob, JobNotRetryable; the queue may drop the ticket returned."""
+        return self._from(
+            job, PAUSABLE, {"state": PAUSED, "owner": None}, "be paused; only waiting and running jobs can"
+        )
+
+    def resume(self, job: str) -> Ticket:
+        """Queue a paused job. Raises NoSuchJob, JobNotRetryable; returns the ticket to hand to the queue."""
+        values = {"state": "queued", "round": Job.round + 1, "attempts": 0}
+        return self._from(job, (PAUSED,), values, "be resumed; only paused jobs can")
+
     def _from(self, job: str, states: Sequence[JobState], values: Mapping[str, Any], cannot: str) -> Ticket:
         with self._database.write() as session:
             changed = _execute(
                 session, update(Job).where(Job.id == job, Job.state.in_(states)).values(**values, updated_at=utc_now())
             )
-            row = session.execute(select(Job.state, Job.round).where(Job.id == job)).one_or_none()
+            row = session.execute(select(Job.state, Job.round, Job.size).where(Job.id == job)).one_or_none()
             if row is None:
                 raise NoSuchJob(f"there is no job {job}; list them with `footnote jobs list`")
             if not changed:
                 raise JobNotRetryable(f"job {job} is {row.state} and cannot {cannot}")
-            return Ticket(job, row.round)
+            return Ticket(job, row.round, row.size)
 
     def _change(self, claim: Claim, **values: Any) -> None:
         with self._database.write() as session:
@@ -272,4 +284,15 @@ def _must(session: Session, statement: Update) -> None:
 def _claim_of(session: Session, job: str) -> Claim:
     row = session.scalars(select(Job).where(Job.id == job)).one()
     assert row.owner is not None
-    return Claim(row.id, row.round, row.owner, row.attempts, row.collection, row.name, row.blob, row.sha256, row.size)
+    return Claim(
+        row.id,
+        row.round,
+        row.owner,
+        row.attempts,
+        row.collection,
+        row.name,
+        row.blob,
+        row.sha256,
+        row.size,
+        row.attributes,
+    )

@@ -7,7 +7,7 @@ the catalog is the only commit point; before it nothing of the document is visib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,12 +65,14 @@ class Pipeline:
         progress: Callable[[Progress], None],
         *,
         source: str = "",
+        metadata: Mapping[str, Any] | None = None,
     ) -> IngestOutcome:
         """Take the original into the collection (id) under `name`.
 
         `progress` is called at every boundary of work, last right before the commit; whatever it raises ends the work
         with nothing committed. `source` says who asks: asked again by the same source after a crash, the first answer
-        ("added", "replaced") is given again. Raises UnreadableDocument, NoSuchCollection, EmbedderMismatch.
+        ("added", "replaced") is given again. `metadata` is put over what the file says of
+        itself. Raises UnreadableDocument, NoSuchCollection, EmbedderMismatch.
         """
         clock = _Clock()
         known = self._catalog.put_known_bytes(collection, name, blob.sha256)
@@ -79,6 +81,7 @@ class Pipeline:
         progress(Progress("parsing"))
         with self._blobs.path(blob.key) as path:
             document = self._parse(path, name, self._limits)
+        document = replace(document, metadata={**document.metadata, **(metadata or {})})
         clock.lap("parse")
         pages = len(document.pages)
         chunks = chunk_document(document, self._embedder, self._embedder.max_tokens)

@@ -27,6 +27,7 @@ _QUEUE = "documents"
 _WORKFLOW = "ingest_document"
 _BUSY_MILLISECONDS = 30_000
 _PAGE = 500  # workflow ids per query
+_SIZES = (1024**2, 16 * 1024**2, 1 << 62)  # bytes below which a file has priority 1 (served first), 2, 3
 _ALIVE = ("ENQUEUED", "PENDING", "DELAYED")
 _POLL_SECONDS = 0.2  # between two looks for tickets; a look costs about 8 ms of processor time
 
@@ -179,6 +180,8 @@ def _options(ticket: Ticket, delay_seconds: float) -> EnqueueOptions:
         workflow_id=_workflow_id(ticket),
         app_version=TICKET_VERSION,
     )
+    options["priority"] = next(place for place, limit in enumerate(_SIZES, 1) if ticket.size < limit)
+    options["priority"] = next(place for place, limit in enumerate(_SIZES, 1) if ticket.size < limit)
     if delay_seconds > 0:
         options["delay_seconds"] = delay_seconds
     return options

@@ -18,6 +18,7 @@ from index.embedder import Embedder, open_embedder
 from index.errors import EmbedderUnavailable, FootnoteError
 from index.search import Searcher
 from ingest.blobs import Blobs
+from ingest.door import Door
 from ingest.jobs import Jobs
 from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import Sandbox
@@ -42,6 +43,7 @@ class IngestParts:
     catalog: Catalog
     blobs: Blobs
     jobs: Jobs
+    door: Door
 
     def close(self) -> None:
         """Give back every connection."""
@@ -70,6 +72,11 @@ class App:
     reader: Reader | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     model_state: str = "not loaded yet"  # "ok" once the default model can speak
+
+    @property
+    def door(self) -> Door:
+        """Where uploads come in."""
+        return Door(self.catalog, self.jobs)
 
     def start(self) -> None:
         """Follow the corpus, and load the default model in the background."""
@@ -152,7 +159,8 @@ def ingest_parts(settings: Settings) -> IngestParts:
     database.migrate()
     blobs = Blobs(settings.data / "blobs")
     jobs = Jobs(database, settings.resolved_jobs_url, blobs, max_file_bytes=settings.ingest_max_file_bytes)
-    return IngestParts(database, Catalog(database), blobs, jobs)
+    catalog = Catalog(database)
+    return IngestParts(database, catalog, blobs, jobs, Door(catalog, jobs))
 
 
 def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from ingest.errors import BrokenDocument
-from ingest.parse.archive import DAMAGE, Archive
+from ingest.parse.archive import Archive
 
 ZipKind = Literal["docx", "pptx", "xlsx", "odt", "epub"]
 ZIP = "a ZIP archive"  # what `zip_kind` calls an archive that is no document
@@ -39,13 +39,11 @@ def zip_kind(data: bytes) -> tuple[ZipKind | None, str | None]:
         if any(sign in data for sign in _SIGNS):
             raise BrokenDocument("the document is damaged or incomplete: its archive cannot be opened") from error
         return None, "a damaged ZIP archive"
-    try:
-        return _kind(archive)
-    except DAMAGE as error:
-        raise archive.damaged(error) from error
+    return archive_kind(archive)
 
 
-def _kind(archive: Archive) -> tuple[ZipKind | None, str | None]:
+def archive_kind(archive: Archive) -> tuple[ZipKind | None, str | None]:
+    """As `zip_kind`, of an archive that is open."""
     if "[Content_Types].xml" in archive:
         types = archive.read("[Content_Types].xml", _TYPE_BYTES).decode("utf-8", errors="replace")
         for sign, kind, what in _TYPES:

@@ -11,7 +11,8 @@ from litestar import Controller, Request, Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
-from msgspec import Struct
+from msgspec import DecodeError, Struct
+from msgspec.json import decode
 
 from index.errors import NoSuchDocument
 from index.rows import ChunkInfo, DocumentInfo
@@ -21,6 +22,7 @@ from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import Permit, on
 from rag.api.uploads import Received, received
 from rag.app import App
+from rag.errors import BadRequest
 
 _PIECE_BYTES: Final = 256 * 1024
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 ._-]+")
@@ -132,7 +134,10 @@ class CollectionDocumentsController(Controller):
             HeaderParameter(name="Idempotency-Key", max_length=200, description="Equal keys are one upload."),
         ] = None,
     ) -> Accepted:
-        """Upload files as multipart, or one as a raw body. 202 once the bytes and the job are safe on disk."""
+        """Upload files as multipart, or one as a raw body. 202 once the bytes and the jobs are safe on disk.
+
+        The documents of a ZIP archive, and the parts of a very large table, are jobs of their own in one batch.
+        """
         info = await asyncio.to_thread(app.catalog.collection, collection)
         limit = app.settings.ingest_max_file_bytes
         async with received(request, app.settings.data, limit, name) as body:
@@ -215,24 +220,34 @@ class DocumentController(Controller):
 def _submit(
     app: App, permit: Permit, collection: str, body: Received, batch: str | None, idempotency_key: str | None
 ) -> Accepted:
-    """Hand each file to the queue. Several files get a batch and each a key of its own."""
+    """Hand each file to the queue. Several files, and those of an archive, get a batch, and each a key of its own."""
     several = len(body.uploads) > 1
     batch = batch or body.fields.get("batch")
     if batch is not None:
         permit.batch(batch, "write")
     elif several:
         batch = app.jobs.create_batch(collection)
+    metadata = _metadata(body.fields)
     accepted = []
     for number, upload in enumerate(body.uploads):
         key = f"{idempotency_key}#{number}" if idempotency_key and several else idempotency_key
-        job = app.jobs.submit(collection, upload.name, _binary(upload.file), batch=batch, idempotency_key=key)
-        accepted.append(job_view(job))
+        with upload.open() as file:
+            entered = app.door.enter(collection, upload.name, file, batch=batch, idempotency_key=key, metadata=metadata)
+        accepted += [job_view(job) for job in entered.jobs]
+        batch = batch or entered.batch
     permit.told["object"] = {"jobs": ",".join(job.id for job in accepted)}
     return Accepted(accepted[0], accepted, batch)
 
 
-def _binary(file: Any) -> BinaryIO:
-    return file  # type: ignore[no-any-return]  # a spooled file has every method of BinaryIO that a reader calls
+def _metadata(fields: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form field `metadata`: a JSON object that the documents are to bear, for example an effective date."""
+    raw = fields.get("metadata")
+    if not raw:
+        return {}
+    try:
+        return decode(raw, type=dict[str, str | int | float | bool])
+    except DecodeError as error:
+        raise BadRequest(f"the field `metadata` is no JSON object of plain values: {error}") from error
 
 
 async def _pieces(source: BinaryIO) -> AsyncGenerator[bytes, None]:

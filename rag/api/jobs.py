@@ -1,4 +1,4 @@
-"""Jobs and batches: list, show, follow, retry, cancel. Knows no queue library."""
+"""Jobs and batches: list, show, follow, retry, cancel, pause. Knows no queue library."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -10,7 +10,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from ingest.job import ENDED, BatchInfo, JobInfo, JobState
+from index.schema import utc_now
+from ingest.job import CANCELLABLE, ENDED, PAUSABLE, BatchInfo, JobInfo, JobState
 from rag.api import sse
 from rag.api.listing import Cursor, Limit, Listing
 from rag.api.parts import AppPart, PermitPart
@@ -38,6 +39,9 @@ class JobView(Struct):
     document: str | None
     outcome: str | None
     report: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    chunks_per_second: float | None
+    seconds_left: float | None
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -110,6 +114,16 @@ class JobController(Controller):
         """Cancel a job that has not ended."""
         return job_view(app.jobs.cancel(job))
 
+    @post("/{job:str}/pause", status_code=200, sync_to_thread=True, opt=on("job", "write", audit="jobs.pause"))
+    def pause(self, app: AppPart, job: FromPath[str]) -> JobView:
+        """Hold a waiting or running job back until it is resumed."""
+        return job_view(app.jobs.pause(job))
+
+    @post("/{job:str}/resume", status_code=200, sync_to_thread=True, opt=on("job", "write", audit="jobs.resume"))
+    def resume(self, app: AppPart, job: FromPath[str]) -> JobView:
+        """Go on with a paused job; it begins anew."""
+        return job_view(app.jobs.resume(job))
+
 
 class BatchController(Controller):
     """`/api/v1/batches`."""
@@ -127,6 +141,59 @@ class BatchController(Controller):
     def show_batch(self, app: AppPart, batch: FromPath[str]) -> BatchView:
         """How many of the batch's jobs are in each state."""
         return _batch_view(app.jobs.batch(batch))
+
+    @get(
+        "/{batch:str}/events",
+        opt=on("batch"),
+        responses={200: ResponseSpec(str, description="Events `progress`, then `done`", media_type=sse.MEDIA_TYPE)},
+    )
+    async def events(self, app: AppPart, batch: FromPath[str]) -> Response[bytes]:
+        """Follow a batch as server-sent events: `progress` at each change, `done` at its end; data is the batch."""
+        first = await asyncio.to_thread(app.jobs.batch, batch)
+        return sse.EventStream(_follow_batch(app, first))
+
+    @post("/{batch:str}/retry", status_code=200, sync_to_thread=True, opt=on("batch", "write", audit="batches.retry"))
+    def retry(self, app: AppPart, batch: FromPath[str]) -> BatchView:
+        """Try every failed job of the batch again."""
+        app.jobs.each_of(batch, ("failed",), app.jobs.retry)
+        return _batch_view(app.jobs.batch(batch))
+
+    @post("/{batch:str}/cancel", status_code=200, sync_to_thread=True, opt=on("batch", "write", audit="batches.cancel"))
+    def cancel(self, app: AppPart, batch: FromPath[str]) -> BatchView:
+        """Cancel every job of the batch that has not ended."""
+        app.jobs.each_of(batch, CANCELLABLE, app.jobs.cancel)
+        return _batch_view(app.jobs.batch(batch))
+
+    @post("/{batch:str}/pause", status_code=200, sync_to_thread=True, opt=on("batch", "write", audit="batches.pause"))
+    def pause(self, app: AppPart, batch: FromPath[str]) -> BatchView:
+        """Hold every job of the batch that has not ended."""
+        app.jobs.each_of(batch, PAUSABLE, app.jobs.pause)
+        return _batch_view(app.jobs.batch(batch))
+
+    @post("/{batch:str}/resume", status_code=200, sync_to_thread=True, opt=on("batch", "write", audit="batches.resume"))
+    def resume(self, app: AppPart, batch: FromPath[str]) -> BatchView:
+        """Go on with every paused job of the batch."""
+        app.jobs.each_of(batch, ("paused",), app.jobs.resume)
+        return _batch_view(app.jobs.batch(batch))
+
+
+async def _follow_batch(app: AppPart, batch: BatchInfo) -> AsyncGenerator[bytes, None]:
+    """Frames of one batch until all its jobs have ended. An empty batch goes on: its uploads may be under way."""
+    silence = 0.0
+    seen: BatchInfo | None = None
+    while True:
+        if batch != seen:
+            ended = batch.ended and batch.total > 0
+            yield sse.frame("done" if ended else "progress", _batch_view(batch))
+            if ended:
+                return
+            seen, silence = batch, 0.0
+        elif silence >= sse.KEEP_ALIVE_SECONDS:
+            yield sse.KEEP_ALIVE
+            silence = 0.0
+        await asyncio.sleep(_POLL_SECONDS)
+        silence += _POLL_SECONDS
+        batch = await asyncio.to_thread(app.jobs.batch, batch.id)
 
 
 async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
@@ -150,7 +217,9 @@ async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
 
 def job_view(job: JobInfo) -> JobView:
     """A job as clients see it."""
-    return JobView(**{name: getattr(job, name) for name in JobView.__struct_fields__})
+    now = utc_now()
+    stored = {name: getattr(job, name) for name in JobInfo.__dataclass_fields__}
+    return JobView(**stored, chunks_per_second=job.speed(now), seconds_left=job.seconds_left(now))
 
 
 def _batch_view(batch: BatchInfo) -> BatchView:

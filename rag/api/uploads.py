@@ -1,12 +1,13 @@
 """Request bodies onto the disk: raw or multipart, never whole in memory. Knows no jobs and no routes."""
 
 import asyncio
+import io
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import unquote
 
 from litestar import Request
@@ -17,30 +18,88 @@ from ingest.errors import UploadTooLarge
 from ingest.job import clean_name
 from rag.errors import BadRequest
 
-_SPOOL_BYTES: Final = 1024 * 1024  # smaller uploads stay in memory
-_MOST_PARTS: Final = 1000
+_SPOOL_BYTES: Final = 256 * 1024  # smaller uploads stay in memory, while there is room
+_MEMORY_BYTES: Final = 16 * 1024 * 1024  # that all uploads of one request take together
+_MOST_PARTS: Final = 10_100
 _MOST_FIELD_BYTES: Final = 64 * 1024
 
 
-@dataclass
 class Upload:
-    """One received file. `file` stands at its beginning; it is closed when the request ends."""
+    """One file being received: in memory while it is small, else in a file at `path` that is open only for writing.
 
-    name: str
-    file: IO[bytes]
-    size: int = 0
+    Ten thousand of them take neither gigabytes nor ten thousand open files.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.size = 0
+        self._path = path
+        self._memory: bytearray | None = bytearray()
+        self._file: BinaryIO | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return 0 if self._memory is None else len(self._memory)
+
+    def fits(self, piece: bytes | bytearray, room: int) -> bool:
+        """Whether the piece stays in memory, of which `room` bytes are left."""
+        return self._memory is not None and self.held + len(piece) <= _SPOOL_BYTES and len(piece) <= room
+
+    def write(self, piece: bytes | bytearray, room: int) -> None:
+        """Append, on the disk where it does not fit."""
+        self.size += len(piece)
+        if self._memory is not None and self.fits(piece, room):
+            self._memory += piece
+            return
+        if self._memory is not None:
+            self._file = self._path.open("xb")
+            self._file.write(self._memory)
+            self._memory = None
+        assert self._file is not None
+        self._file.write(piece)
+
+    def end(self) -> None:
+        """All is written."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def open(self) -> BinaryIO:
+        """The bytes from their beginning; valid while the request lasts."""
+        return self._path.open("rb") if self._memory is None else io.BytesIO(self._memory)
 
 
 @dataclass
 class Received:
     """What a request carried: its files and, for multipart, its other fields."""
 
+    folder: Path
     uploads: list[Upload] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+    _held: int = 0  # bytes in memory, of all uploads
 
-    def close(self) -> None:
-        for upload in self.uploads:
-            upload.file.close()
+    def begin(self, name: str) -> None:
+        """The next file."""
+        self.end()
+        self.uploads.append(Upload(name, self.folder / str(len(self.uploads))))
+
+    async def write(self, piece: bytes | bytearray, limit: int) -> None:
+        """Bytes of the file begun last. Raises UploadTooLarge."""
+        upload = self.uploads[-1]
+        if upload.size + len(piece) > limit:
+            raise _too_large(limit)
+        before, room = upload.held, _MEMORY_BYTES - self._held
+        if upload.fits(piece, room):
+            upload.write(piece, room)
+        else:
+            await asyncio.to_thread(upload.write, piece, room)
+        self._held += upload.held - before
+
+    def end(self) -> None:
+        """No more of the file begun last."""
+        if self.uploads:
+            self.uploads[-1].end()
 
 
 def upload_name(raw: str | None) -> str:
@@ -62,38 +121,29 @@ async def received(
     if announced is not None and announced > limit + _MOST_FIELD_BYTES:
         raise _too_large(limit)
     kind, options = request.content_type
-    result = Received()
-    try:
-        if kind == "multipart/form-data":
-            await _read_multipart(request, options.get("boundary", ""), folder, limit, result)
-            if not result.uploads:
-                raise BadRequest("the form holds no file; send a part with a filename")
-            if name is not None and len(result.uploads) == 1:
-                result.uploads[0].name = upload_name(name)
-        else:
-            result.uploads.append(await _read_raw(request, folder, limit, name))
-        for upload in result.uploads:
-            upload.file.seek(0)
+    with tempfile.TemporaryDirectory(prefix="upload-", dir=folder, ignore_cleanup_errors=True) as own:
+        result = Received(Path(own))
+        try:
+            if kind == "multipart/form-data":
+                await _read_multipart(request, options.get("boundary", ""), limit, result)
+                if not result.uploads:
+                    raise BadRequest("the form holds no file; send a part with a filename")
+                if name is not None and len(result.uploads) == 1:
+                    result.uploads[0].name = upload_name(name)
+            else:
+                await _read_raw(request, limit, name, result)
+        finally:
+            result.end()
         yield result
-    finally:
-        result.close()
 
 
-async def _read_raw(request: Request[Any, Any, Any], folder: Path, limit: int, name: str | None) -> Upload:
-    given = name or _disposition_name(request.headers.get("content-disposition", ""))
-    upload = Upload(upload_name(given), _spool(folder))
-    try:
-        async for piece in request.stream():
-            await _write(upload, piece, limit)
-    except BaseException:
-        upload.file.close()
-        raise
-    return upload
+async def _read_raw(request: Request[Any, Any, Any], limit: int, name: str | None, result: Received) -> None:
+    result.begin(upload_name(name or _disposition_name(request.headers.get("content-disposition", ""))))
+    async for piece in request.stream():
+        await result.write(piece, limit)
 
 
-async def _read_multipart(
-    request: Request[Any, Any, Any], boundary: str, folder: Path, limit: int, result: Received
-) -> None:
+async def _read_multipart(request: Request[Any, Any, Any], boundary: str, limit: int, result: Received) -> None:
     if not boundary:
         raise BadRequest("the Content-Type names no multipart boundary; let the client library set that header")
     segment: MultipartSegment | None = None
@@ -105,9 +155,9 @@ async def _read_multipart(
                     if isinstance(part, MultipartSegment):
                         segment, text = part, bytearray()
                         if segment.filename is not None:
-                            result.uploads.append(Upload(upload_name(segment.filename), _spool(folder)))
+                            result.begin(upload_name(segment.filename))
                     elif part and segment is not None and segment.filename is not None:
-                        await _write(result.uploads[-1], part, limit)
+                        await result.write(part, limit)
                     elif part:
                         text += part
                         if len(text) > _MOST_FIELD_BYTES:
@@ -118,20 +168,6 @@ async def _read_multipart(
                         result.fields[segment.name] = text.decode("utf-8", "replace")
     except ParserError as error:
         raise ClientException("the multipart body is malformed or ends early; send it again") from error
-
-
-async def _write(upload: Upload, piece: bytes | bytearray, limit: int) -> None:
-    upload.size += len(piece)
-    if upload.size > limit:
-        raise _too_large(limit)
-    if upload.size <= _SPOOL_BYTES:
-        upload.file.write(piece)
-    else:
-        await asyncio.to_thread(upload.file.write, piece)
-
-
-def _spool(folder: Path) -> IO[bytes]:
-    return tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(folder))
 
 
 def _disposition_name(header: str) -> str | None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from index.catalog import Catalog, CollectionInfo
 from index.errors import NoSuchCollection
-from ingest.errors import IngestError
+from ingest.errors import IngestError, UnreadableDocument
 from ingest.job import STATES, JobInfo, JobState
 from ingest.jobs import Jobs
 from rag.app import IngestParts, ingest_parts, worker_parts
@@ -36,15 +36,17 @@ def ingest(ctx: click.Context, paths: tuple[Path, ...], collection: str, wait: b
     files = list(_files(paths))
     if not files:
         raise IngestError(f"{', '.join(map(str, paths))} holds no files; name a folder or files to take in")
-    batch = _submit(parts.jobs, info, files)
+    batch, count, refused = _submit(parts, info, files)
+    for name, reason in refused:
+        messages.print(f"{name} was not accepted: {reason}", markup=False)
     if not wait:
-        _say_accepted(parts, batch, info, len(files), as_json)
+        _say_accepted(parts, batch, info, count, as_json)
         return
     # A worker of a running server takes part; without one, ours does everything.
     with _own_worker(ctx):
-        found = _watch(parts.jobs, batch, len(files), quiet=as_json)
+        found = _watch(parts.jobs, batch, count, quiet=as_json)
     _report(found, info, batch, as_json)
-    if any(job.state != "done" for job in found):
+    if refused or any(job.state != "done" for job in found):
         ctx.exit(1)
 
 
@@ -75,12 +77,19 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
                 yield file, relative.as_posix()
 
 
-def _submit(jobs: Jobs, info: CollectionInfo, files: Sequence[tuple[Path, str]]) -> str:
-    batch = jobs.create_batch(info.id)
+def _submit(
+    parts: IngestParts, info: CollectionInfo, files: Sequence[tuple[Path, str]]
+) -> tuple[str, int, list[tuple[str, str]]]:
+    """(batch, how many jobs, files that were refused at the door with the reason)."""
+    batch = parts.jobs.create_batch(info.id)
+    count, refused = 0, []
     for path, name in files:
-        with path.open("rb") as stream:
-            jobs.submit(info.id, name, stream, batch=batch)
-    return batch
+        try:
+            with path.open("rb") as stream:
+                count += len(parts.door.enter(info.id, name, stream, batch=batch).jobs)
+        except UnreadableDocument as error:
+            refused.append((name, str(error)))
+    return batch, count, refused
 
 
 @contextmanager
@@ -227,11 +236,39 @@ def show_job(ctx: click.Context, job: str, as_json: bool) -> None:
 
 
 @jobs_group.command("retry")
+@click.argument("job", required=False)
+@click.option("--failed", is_flag=True, help="All failed jobs, of a collection or batch where given.")
+@click.option("--collection", help="With --failed: only of this collection.")
+@click.option("--batch", help="With --failed: only of this batch.")
+@click.pass_context
+def retry_job(ctx: click.Context, job: str | None, failed: bool, collection: str | None, batch: str | None) -> None:
+    """Try a failed or cancelled job, or all failed ones, again."""
+    if (job is None) == (not failed):
+        raise click.UsageError("name one job, or give --failed")
+    parts = _open_jobs(ctx)
+    if job is None:
+        chosen = parts.catalog.collection(collection).id if collection else None
+        click.echo(f"{parts.jobs.retry_failed(collection=chosen, batch=batch)} jobs are queued again.")
+        return
+    info = parts.jobs.retry(job)
+    click.echo(f"{info.name} is {info.state}.")
+
+
+@jobs_group.command("pause")
 @click.argument("job")
 @click.pass_context
-def retry_job(ctx: click.Context, job: str) -> None:
-    """Try a failed or cancelled job again."""
-    info = _open_jobs(ctx).jobs.retry(job)
+def pause_job(ctx: click.Context, job: str) -> None:
+    """Hold a waiting or running job."""
+    info = _open_jobs(ctx).jobs.pause(job)
+    click.echo(f"{info.name} is {info.state}.")
+
+
+@jobs_group.command("resume")
+@click.argument("job")
+@click.pass_context
+def resume_job(ctx: click.Context, job: str) -> None:
+    """Go on with a paused job."""
+    info = _open_jobs(ctx).jobs.resume(job)
     click.echo(f"{info.name} is {info.state}.")
 
 

@@ -146,6 +146,7 @@ TEXTS: Mapping[str, str] = {
     "jobs.done": "done",
     "jobs.failed": "failed",
     "jobs.cancelled": "cancelled",
+    "jobs.paused": "paused",
     "jobs.pages": "{done} of {total} pages",
     "jobs.chunks": "{done} of {total} parts",
     "jobs.outcome.added": "added",

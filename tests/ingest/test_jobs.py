@@ -9,7 +9,7 @@ import pytest
 from index.errors import BadCursor
 from ingest.blobs import Blobs
 from ingest.errors import JobNotRetryable, NoSuchJob, StorageFull, UploadTooLarge
-from ingest.job import MAX_ATTEMPTS, Progress, Ticket, clean_name, one_line, reason_of
+from ingest.job import CANCELLABLE, MAX_ATTEMPTS, PAUSABLE, Progress, Ticket, clean_name, one_line, reason_of
 from ingest.jobs import Jobs
 from ingest.ledger import Claim, Ledger, LostJobError
 from ingest.queue import TicketQueue
@@ -278,3 +278,24 @@ def test_reasons_are_the_names_of_errors() -> None:
     assert one_line(ValueError("two\n lines")) == "two lines"
     assert one_line(OSError(2, os.strerror(2))) == "[Errno 2] No such file or directory"
     assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_a_paused_job_waits_for_its_resume_and_a_batch_is_changed_as_one(rig: Rig) -> None:
+    batch = rig.jobs.create_batch(rig.collection)
+    first, second = (rig.submit(f"{n}.txt", f"words {n}", batch=batch) for n in (1, 2))
+    assert rig.jobs.pause(first.id).state == "paused"
+    with pytest.raises(JobNotRetryable, match="is paused and cannot be paused"):
+        rig.jobs.pause(first.id)
+    ledger = Ledger(rig.database)
+    assert [ticket.job for _, ticket in ledger.unowned(0, 10)] == [second.id]
+    assert ledger.claim(Ticket(first.id, 1), "w") is None
+    assert not rig.jobs.batch(batch).ended
+    assert rig.jobs.resume(first.id).state == "queued"
+    claim = ledger.claim(Ticket(first.id, 2), "w")
+    assert claim is not None
+    assert rig.jobs.each_of(batch, PAUSABLE, rig.jobs.pause) == 2
+    with pytest.raises(LostJobError):
+        ledger.progress(claim, Progress("embedding"))
+    assert rig.jobs.batch(batch).counts == {"paused": 2}
+    assert rig.jobs.each_of(batch, CANCELLABLE, rig.jobs.cancel) == 2
+    assert rig.jobs.batch(batch).ended

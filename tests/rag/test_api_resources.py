@@ -1,5 +1,7 @@
 """Collections, documents, uploads, jobs, conversations, settings and health over HTTP."""
 
+import io
+import zipfile
 from collections.abc import Callable
 
 import pytest
@@ -237,3 +239,41 @@ async def test_errors_and_pages_carry_the_policy(http: Http) -> None:
     assert (await http.get("/api/v1/collections", headers={"host": "evil.example"})).status_code == 400
     forged = await http.post("/api/v1/collections", json={"name": "a"}, headers={"origin": "http://evil.example"})
     assert forged.status_code == 403
+
+
+async def test_an_archive_is_a_batch_of_documents_that_can_be_paused_and_followed(service: Service, http: Http) -> None:
+    service.collection()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a/one.md", "# One")
+        archive.writestr("two.txt", "words")
+    files = {"file": ("docs.zip", buffer.getvalue())}
+    data = {"metadata": '{"effective": "2026-01-01"}'}
+    accepted = await http.post("/api/v1/collections/guides/documents", files=files, data=data)
+    assert accepted.status_code == 202
+    body = accepted.json()
+    assert [job["name"] for job in body["jobs"]] == ["a/one.md", "two.txt"]
+    assert [job["attributes"] for job in body["jobs"]] == [{"effective": "2026-01-01"}] * 2
+    batch = f"/api/v1/batches/{body['batch']}"
+    assert (await http.post(f"{batch}/pause")).json()["counts"] == {"paused": 2}
+    job = f"/api/v1/jobs/{body['job']['id']}"
+    assert (await http.post(f"{job}/resume")).json()["state"] == "queued"
+    assert (await http.post(f"{job}/resume")).status_code == 409
+    assert (await http.post(f"{job}/pause")).json()["state"] == "paused"
+    assert (await http.post(f"{batch}/resume")).json()["counts"] == {"queued": 2}
+    assert (await http.post(f"{batch}/cancel")).json()["ended"]
+    events = await http.get(f"{batch}/events")
+    assert events.text.startswith("event: done")
+    assert (await http.post(f"{batch}/retry")).json()["counts"] == {"cancelled": 2}
+    bad = await http.post("/api/v1/collections/guides/documents", files=files, data={"metadata": "[1]"})
+    assert (bad.status_code, "plain values" in bad.json()["detail"]) == (422, True)
+
+
+async def test_many_files_in_one_request_take_little_memory(service: Service, http: Http) -> None:
+    service.collection()
+    files = [("file", (f"{n}.txt", f"words {n}".encode())) for n in range(60)] + [
+        ("file", ("big.txt", b"w " * 400_000))
+    ]
+    accepted = await http.post("/api/v1/collections/guides/documents", files=files)
+    assert len(accepted.json()["jobs"]) == 61
+    assert accepted.json()["jobs"][-1]["size"] == 800_000
