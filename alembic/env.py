@@ -25,7 +25,7 @@ def run(connection: Connection, metadata: object = None) -> None:
 
 def run_from_command_line() -> None:
     # Only a comparison needs the tables; the service's own migrations do without loading every room.
-    for room in ("index", "ingest", "rag", "rag.access"):
+    for room in ("index", "ingest", "rag", "rag.access", "eval"):
         import_module(f"{room}.schema")
     database = Database(context.config.get_main_option("sqlalchemy.url", ""))
     with database.write() as session:

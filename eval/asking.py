@@ -39,18 +39,25 @@ class Asked:
 
 
 async def ask_all(
-    app: App, asks: Sequence[Ask], *, parallel: int = 1, asked: Callable[[int], None] = lambda _: None
+    app: App,
+    asks: Sequence[Ask],
+    *,
+    parallel: int = 1,
+    answered: Callable[[int, Asked], None] = lambda _place, _answer: None,
 ) -> list[Asked]:
-    """Ask every question, at most `parallel` at a time; answers in the order of the questions."""
+    """Ask every question, at most `parallel` at a time; answers in the order of the questions.
+
+    `answered` hears of each answer at once, with its place.
+    """
     places = asyncio.Semaphore(parallel)
 
-    async def one(ask: Ask) -> Asked:
+    async def one(place: int, ask: Ask) -> Asked:
         async with places:
             answer = await ask_once(app, ask)
-            asked(1)
+            answered(place, answer)
             return answer
 
-    return await asyncio.gather(*(one(ask) for ask in asks))
+    return await asyncio.gather(*(one(place, ask) for place, ask in enumerate(asks)))
 
 
 async def ask_once(app: App, ask: Ask) -> Asked:

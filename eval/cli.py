@@ -1,5 +1,6 @@
 """`footnote eval ...`: data sets and suites through the real service. Parses words, measures nothing."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from eval.cli_runs import RUN_COMMANDS
 from eval.datasets import Case, read_beir, read_claims, read_qa, read_suite
-from eval.errors import EvaluationError
+from eval.errors import EvaluationError, Regression
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from eval.suites import SuiteRun
+    from rag.app import App
+    from rag.course import Mode
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Ask at most this many questions.")
@@ -87,6 +90,7 @@ def asking_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--parallel", type=click.IntRange(min=1), default=1, show_default=True, help="Questions at a time."
         ),
+        click.option("--baseline", metavar="RUN", help="Compare with this run; exit 1 if it was better beyond noise."),
         click.option(
             "--per-case", type=click.Path(path_type=Path), help="Write one JSON object per case to this file."
         ),
@@ -110,18 +114,14 @@ def asking_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     suite: Path,
     collection: str | None,
     documents: Path | None,
-    model: str | None,
-    mode: str,
-    parallel: int,
-    per_case: Path | None,
     limit: int | None,
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """A suite of your own: JSON lines with question, kind, answers and spans."""
-    from eval.suites import run_cases
     from eval.workplace import add_folder, open_app, temporary_app
 
     cases = read_suite(suite, limit)
@@ -133,17 +133,8 @@ def run(
             collection = app.catalog.create_collection(name="suite").id
             with _messages.status(f"taking in {documents}"):
                 add_folder(app, collection, documents)
-        with _bars(("questions", len(cases))) as (asked,):
-            done = run_cases(
-                app,
-                cases,
-                collection=collection,
-                model=model,
-                mode=mode,  # type: ignore[arg-type]  # click has checked the choice
-                parallel=parallel,
-                asked=asked,
-            )
-    _show(suite.stem, cases, done, per_case, as_json)
+        corpus = _digest(documents) if documents else (collection or "named by each case")
+        _ask_and_show(ctx, app, suite.stem, cases, collection, corpus, **options)
 
 
 @eval_group.command("qa")
@@ -152,33 +143,20 @@ def run(
 @click.pass_context
 def qa(
     ctx: click.Context,
+    /,
     file: Path,
-    model: str | None,
-    mode: str,
-    parallel: int,
-    per_case: Path | None,
     limit: int | None,
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """Questions with contexts (question, context, answers, answerable), asked over all the contexts together."""
-    from eval.suites import run_cases
     from eval.workplace import add_texts, temporary_app
 
     data = read_qa(file, limit)
     with temporary_app(_settings(ctx)) as app:
         collection = app.catalog.create_collection(name="contexts").id
-        with _bars(("contexts", len(data.texts)), ("questions", len(data.cases))) as (ingested, asked):
+        with _bars(("contexts", len(data.texts))) as (ingested,):
             add_texts(app, collection, data.texts, ingested)
-            done = run_cases(
-                app,
-                data.cases,
-                collection=collection,
-                model=model,
-                mode=mode,  # type: ignore[arg-type]  # click has checked the choice
-                parallel=parallel,
-                asked=asked,
-            )
-    _show(file.stem, data.cases, done, per_case, as_json)
+        _ask_and_show(ctx, app, file.stem, data.cases, collection, f"contexts of {file.name}", **options)
 
 
 @eval_group.command("hallucination")
@@ -208,22 +186,75 @@ def hallucination(ctx: click.Context, file: Path, per_case: Path | None, limit: 
     _print_json(result) if as_json else print_measures(file.stem, result)
 
 
-def _show(name: str, cases: Sequence[Case], done: "SuiteRun", per_case: Path | None, as_json: bool) -> None:
+def _ask_and_show(
+    ctx: click.Context,
+    app: "App",
+    name: str,
+    cases: Sequence[Case],
+    collection: str | None,
+    corpus: str,
+    *,
+    model: str | None,
+    mode: "Mode",
+    parallel: int,
+    per_case: Path | None,
+    baseline: str | None,
+    as_json: bool,
+) -> None:
+    """Ask the cases, keep the run in the data folder's database, show it, and compare it if asked to."""
+    from eval.cli_runs import open_runs, show_comparison
+    from eval.compare import compare
     from eval.report import print_cases, print_measures
-    from eval.suites import by_tag, write_cases
+    from eval.suites import by_tag, conditions, run_cases, write_cases
 
+    with open_runs(_settings(ctx)) as runs:
+        before = runs.cases(baseline) if baseline else None  # a wrong name is said before an hour of questions
+        run, known = runs.begin(name, cases, conditions(app, model=model, mode=mode, corpus=corpus))
+        if known:
+            _messages.print(f"run {run} goes on: {len(known)} of {len(cases)} questions were answered before")
+        with _bars(("questions", len(cases))) as (asked,):
+            done = run_cases(
+                app,
+                cases,
+                collection=collection,
+                model=model,
+                mode=mode,
+                parallel=parallel,
+                asked=asked,
+                known=known,
+                keep=partial(runs.record, run),
+            )
+        runs.finish(run, done.summary)
+        comparison = compare(before, runs.cases(run)) if before is not None else None
     if per_case:
         write_cases(per_case, cases, done)
-    result = {"suite": name} | done.summary | {"by_tag": by_tag(cases, done.scores)}
+    result = {"run": run, "suite": name} | done.summary | {"by_tag": by_tag(cases, done.scores)}
     if as_json:
-        _print_json(result)
-        return
-    print_measures(name, result)
-    failed = [case for case in cases if not done.scores[case.id].right]
-    print_cases(
-        f"{len(failed)} not right" + (f", the first {_MOST_SHOWN}" if len(failed) > _MOST_SHOWN else ""),
-        [(case.id, f"{case.kind}: {done.scores[case.id].outcome}", case.question) for case in failed[:_MOST_SHOWN]],
-    )
+        _print_json(result | ({"comparison": asdict(comparison)} if comparison else {}))
+    else:
+        print_measures(name, result)
+        failed = [case for case in cases if not done.scores[case.id].right]
+        print_cases(
+            f"{len(failed)} not right" + (f", the first {_MOST_SHOWN}" if len(failed) > _MOST_SHOWN else ""),
+            [(case.id, f"{case.kind}: {done.scores[case.id].outcome}", case.question) for case in failed[:_MOST_SHOWN]],
+        )
+        if comparison:
+            show_comparison(comparison)
+    if comparison and comparison.regressions:
+        worse = ", ".join(f"{d.measure} {d.before:.3f} -> {d.after:.3f}" for d in comparison.regressions)
+        raise Regression(f"run {run} is worse than {baseline} beyond noise: {worse}")
+
+
+def _digest(folder: Path) -> str:
+    """A short name for what lies in a folder: equal for equal files."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return f"{folder.name}-{digest.hexdigest()}"
+
+
+for _command in RUN_COMMANDS:
+    eval_group.add_command(_command)
 
 
 def _settings(ctx: click.Context) -> Settings:

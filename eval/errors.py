@@ -11,3 +11,11 @@ class DatasetUnreadable(EvaluationError):
 
 class NothingToAsk(EvaluationError):
     """The suite and the options leave no question, or no collection to ask."""
+
+
+class NoSuchRun(EvaluationError):
+    """No run has this id."""
+
+
+class Regression(EvaluationError):
+    """A run is worse than its baseline beyond noise."""

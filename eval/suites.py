@@ -5,13 +5,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from eval.asking import Asked, ask_all
 from eval.datasets import Case
 from eval.errors import NothingToAsk
-from eval.scoring import Score, score, summarise
+from eval.scoring import Score, cited_spans, score, summarise
 from index.catalog import Catalog
 from index.errors import NoSuchDocument
 from rag.answer import Ask
@@ -48,6 +49,9 @@ class CatalogLibrary:
         return self._read(document)[1]
 
 
+Keep = Callable[[Case, Score, Sequence[str]], None]
+
+
 def run_cases(
     app: App,
     cases: Sequence[Case],
@@ -57,13 +61,34 @@ def run_cases(
     mode: Mode = "auto",
     parallel: int = 1,
     asked: Callable[[int], None] = lambda _: None,
+    known: Mapping[str, Score] | None = None,
+    keep: Keep = lambda _case, _score, _cited: None,
 ) -> SuiteRun:
     """Ask every case in its collection, or all in `collection` (name or id), and score the answers.
 
+    Cases with a `known` score are not asked again. `keep` gets each new score with the cited texts, at once.
     Raises NothingToAsk when a case names no collection and none is given; NoSuchCollection; NoSuchModel.
     """
     if model is not None:
         app.models.get(model)  # an unknown model is one error at the start, not a crash of every case
+    scores = {case.id: known[case.id] for case in cases if known and case.id in known}
+    asked(len(scores))
+    left = [case for case in cases if case.id not in scores]
+    asks = _asks(app, left, collection, model, mode)
+    library = CatalogLibrary(app.catalog)
+    by_id: dict[str, Asked] = {}
+
+    def answered(place: int, answer: Asked) -> None:
+        case = left[place]
+        by_id[case.id], scores[case.id] = answer, score(case, answer, library)
+        keep(case, scores[case.id], [span.text for span in cited_spans(answer, library)])
+        asked(1)
+
+    asyncio.run(ask_all(app, asks, parallel=parallel, answered=answered))
+    return SuiteRun(by_id, scores, summarise(cases, scores))
+
+
+def _asks(app: App, cases: Sequence[Case], collection: str | None, model: str | None, mode: Mode) -> list[Ask]:
     ids: dict[str, str] = {}
     asks = []
     for case in cases:
@@ -73,11 +98,22 @@ def run_cases(
         if name not in ids:
             ids[name] = app.catalog.collection(name).id
         asks.append(Ask(case.question, (ids[name],), model=model, mode=mode))
-    answers = asyncio.run(ask_all(app, asks, parallel=parallel, asked=asked))
-    library = CatalogLibrary(app.catalog)
-    by_id = {case.id: answer for case, answer in zip(cases, answers, strict=True)}
-    scores = {case.id: score(case, by_id[case.id], library) for case in cases}
-    return SuiteRun(by_id, scores, summarise(cases, scores))
+    return asks
+
+
+def conditions(app: App, *, model: str | None, mode: Mode, corpus: str) -> dict[str, Any]:
+    """What figures depend on: the corpus, the settings of answering, the models and the code."""
+    settings = asdict(app.settings)
+    return {
+        "corpus": corpus,
+        "seq": app.catalog.latest_seq(),
+        "model": model or app.settings.model_default,
+        "mode": mode,
+        "embedder": app.embedder.stamp.key,
+        "reader": getattr(app.reader, "revision", ""),
+        "settings": {name: settings[name] for name in sorted(settings) if name.startswith(("answer_", "index_"))},
+        "footnote": metadata.version("footnote"),
+    }
 
 
 def by_tag(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
@@ -96,7 +132,7 @@ def write_cases(path: Path, cases: Sequence[Case], run: SuiteRun) -> None:
     """One JSON object per case: the question, what was said, where it was cited from, and the score."""
     with path.open("w", encoding="utf-8") as file:
         for case in cases:
-            answer = run.asked[case.id]
+            answer = run.asked.get(case.id) or Asked(case.question)  # a case kept from before has its score only
             row = {
                 "id": case.id,
                 "question": case.question,

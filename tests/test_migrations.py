@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+import eval.schema
 import ingest.schema
 import rag.access.schema
 import rag.schema
@@ -18,7 +19,7 @@ from index.database import MIGRATIONS, Database, revisions
 from index.errors import DatabaseTooNew, DatabaseUnusable
 from index.schema import Base
 
-ROOMS = (ingest.schema, rag.schema, rag.access.schema)
+ROOMS = (eval.schema, ingest.schema, rag.schema, rag.access.schema)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_suite_is_read(tmp_path: Path) -> None:
         ([CASE | {"kind": "maybe"}], "kind 'maybe'"),
         ([{"question": "q?"}], "line 1 of .* lacks kind"),
         ([CASE | {"answers": []}], "answerable but has no answers"),
-        ([], "holds no question"),
+        ([], "holds no case"),
     ],
 )
 def test_a_bad_suite_is_one_clear_line(tmp_path: Path, rows: list[dict[str, Any]], complaint: str) -> None:

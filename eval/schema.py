@@ -1,0 +1,41 @@
+"""The tables of evaluation runs. Knows no metric and no session of SQL."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from index.schema import Base, Key, UTCDateTime, utc_now
+
+
+class RunRow(Base):
+    """One run of a suite, with everything that its figures depend on."""
+
+    __tablename__ = "runs"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    key: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    suite: Mapped[str] = mapped_column(String(200))
+    cases_hash: Mapped[str] = mapped_column(String(64), index=True)
+    about: Mapped[dict[str, Any]] = mapped_column(JSON)
+    summary: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class RunCaseRow(Base):
+    """One case of a run, written when it was answered: a run that was killed goes on from here."""
+
+    __tablename__ = "run_cases"
+
+    run: Mapped[int] = mapped_column(
+        Key, ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    case: Mapped[str] = mapped_column(String(200), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    question: Mapped[str] = mapped_column(Text)
+    expected: Mapped[list[Any]] = mapped_column(JSON)
+    score: Mapped[dict[str, Any]] = mapped_column(JSON)
+    cited: Mapped[list[Any]] = mapped_column(JSON)
