@@ -20,8 +20,9 @@ from typing import Final
 import uvicorn
 from litestar import Litestar
 
+from index.database import Database
 from rag.api.server import create_server
-from rag.app import build_app, check_data_folder
+from rag.app import build_app, check_data_folder, open_access
 from rag.errors import AddressInUse, DataFolderInUse, NotLoopback
 from rag.settings import Settings
 
@@ -45,8 +46,9 @@ def run_server(
     Raises NotLoopback, AddressInUse, DataFolderUnusable, DataFolderInUse and what `build_app` raises; by then nothing
     runs any more.
     """
-    check_loopback(settings.server_host)
     check_data_folder(settings.data)
+    if not is_loopback(settings.server_host):
+        check_accounts(settings)
     with owned(settings.data), listening(settings.server_host, settings.server_port) as listener:
         app = build_app(settings, origin)
         try:
@@ -61,16 +63,26 @@ def run_server(
             app.close()
 
 
-def check_loopback(host: str) -> None:
-    """Only this machine is served, because there are no accounts. Raises NotLoopback."""
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine only."""
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        return False
+
+
+def check_accounts(settings: Settings) -> None:
+    """Others are served only once somebody must sign in. Raises NotLoopback, DatabaseUnusable."""
+    database = Database(settings.resolved_database_url)
+    try:
+        database.migrate()
+        in_use = open_access(settings, database).in_use
+    finally:
+        database.close()
+    if not in_use:
         raise NotLoopback(
-            f"{host} can be reached from other machines, and serving them needs accounts, which are not there yet; "
-            "bind 127.0.0.1 and put a proxy with sign-in before it"
+            f"{settings.server_host} can be reached from other machines, and there is no account yet, so anyone could "
+            "read everything; make an owner with `footnote users create-owner NAME`, or bind 127.0.0.1"
         )
 
 

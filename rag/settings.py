@@ -29,7 +29,9 @@ class Settings:
 
     data: Path = _setting(Path("data"), "Folder that holds everything Footnote keeps.")
 
-    server_host: str = _setting("127.0.0.1", "Address to bind. Only loopback is allowed without accounts.")
+    server_host: str = _setting(
+        "127.0.0.1", "Address to bind. Beyond loopback an owner is needed: `footnote users create-owner`."
+    )
     server_port: int = _setting(8000, "Port of the API and the pages.")
     server_workers: int = _setting(1, "Ingestion worker processes that `serve` starts.")
     server_allowed_hosts: tuple[str, ...] = _setting(

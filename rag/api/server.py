@@ -12,20 +12,24 @@ from litestar.di import Provide
 
 from rag.api.answers import AnswerController
 from rag.api.ask import ask
+from rag.api.audit import AuditController
 from rag.api.collections import CollectionController
 from rag.api.configuration import list_models, list_settings
 from rag.api.conversations import ConversationController
 from rag.api.docs import openapi_config
 from rag.api.documents import CollectionDocumentsController, DocumentController
 from rag.api.gate import Gate
+from rag.api.grants import GrantController, KeyController
 from rag.api.guard import Guard
 from rag.api.health import live, metrics, ready
 from rag.api.jobs import BatchController, JobController
 from rag.api.openai import OpenAIController, openai_error
+from rag.api.people import GroupController, PeopleController
 from rag.api.permit import admit, provide_permit
 from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
+from rag.api.session import SessionController
 from rag.app import App
 from rag.web.pages import create_page_router
 
@@ -62,6 +66,12 @@ def create_server(app: App) -> Litestar:
             ask,
             AnswerController,
             ConversationController,
+            SessionController,
+            PeopleController,
+            GroupController,
+            GrantController,
+            KeyController,
+            AuditController,
             list_models,
             list_settings,
             live,

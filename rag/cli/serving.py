@@ -25,7 +25,7 @@ Data folder: {folder}. Stop with Ctrl+C.
 
 
 @click.command("serve")
-@click.option("--host", help="Address to bind. Only loopback is allowed without accounts.")
+@click.option("--host", help="Address to bind. Beyond loopback an owner is needed.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port. Default 8000.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Ingestion worker processes. Default 1.")
 @click.pass_context

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rag.app import check_data_folder, ingest_parts
+from rag.access.policy import COMMAND_LINE
+from rag.app import check_data_folder, ingest_parts, open_access
 from rag.errors import AddressInUse, DataFolderInUse, DataFolderUnusable, NotLoopback
-from rag.serve import Workers, check_loopback, listening, owned, worker_command
+from rag.serve import Workers, check_accounts, is_loopback, listening, owned, worker_command
 from rag.settings import Settings
 
 
@@ -26,14 +27,23 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]"])
 def test_loopback_is_served(host: str) -> None:
-    check_loopback(host)
+    assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
-def test_other_addresses_are_refused_in_one_line(host: str) -> None:
-    with pytest.raises(NotLoopback) as refused:
-        check_loopback(host)
+def test_other_addresses_are_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_others_are_served_from_the_first_owner_on(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, server_host="0.0.0.0")
+    with pytest.raises(NotLoopback, match="users create-owner") as refused:
+        check_accounts(settings)
     assert "\n" not in str(refused.value)
+    parts = ingest_parts(settings)
+    open_access(settings, parts.database).people.create("olga", "owner", COMMAND_LINE, "correct horse battery")
+    parts.close()
+    check_accounts(settings)
 
 
 def test_a_port_in_use_is_refused_and_a_free_one_found() -> None:

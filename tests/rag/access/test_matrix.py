@@ -1,0 +1,281 @@
+"""Every route of the OpenAPI document, called by everybody: who gets in, who is refused, and who learns nothing."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from rag.access.policy import COMMAND_LINE
+from tests.rag.access.people import EVERYBODY, MARK, NOBODY, PASSWORD, STRANGERS, World, populate
+from tests.rag.conftest import Service, client_of
+
+pytestmark = pytest.mark.anyio
+
+KNOWN = tuple(persona for persona in EVERYBODY if persona not in NOBODY)
+ADMINS = ("owner", "admin")
+MANAGERS = (*ADMINS, "manager")
+WRITERS = (*MANAGERS, "writer")
+READERS = (*WRITERS, "reader", "evaluator")
+HIDDEN = {"outsider": 404, "other": 404}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what fills the path, and what goes with it."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who may call a route; whoever else is known gets what `refusals` say, or 403; nobody gets 401."""
+
+    allowed: tuple[str, ...]
+    make: Callable[[World], Call] = lambda world: Call()
+    refusals: Mapping[str, int] = field(default_factory=dict)
+
+    def expected(self, persona: str) -> int:
+        """The status, or 200 for any success."""
+        if persona in self.allowed:
+            return 200
+        return 401 if persona in NOBODY else self.refusals.get(persona, 403)
+
+
+def shared(name: str) -> Callable[[World], str]:
+    """A thing that many requests are about, made once."""
+
+    def make(world: World) -> str:
+        kept: dict[str, str] = world.__dict__.setdefault("shared", {})
+        if name not in kept:
+            kept[name] = MAKERS[name](world)
+        return kept[name]
+
+    return make
+
+
+MAKERS: Mapping[str, Callable[[World], str]] = {
+    "collection": World.granted,
+    "document": lambda world: world.document(COLLECTION(world)),
+    "job": lambda world: world.job(COLLECTION(world)),
+    "batch": lambda world: world.service.app.jobs.create_batch(COLLECTION(world)),
+    "group": lambda world: world.service.app.access.grants.create_group("a group", COMMAND_LINE).id,
+}
+COLLECTION, DOCUMENT, JOB, BATCH, GROUP = (shared(name) for name in ("collection", "document", "job", "batch", "group"))
+
+
+def in_collection(**sent: Any) -> Callable[[World], Call]:
+    return lambda world: Call({"collection": COLLECTION(world)}, sent)
+
+
+def of_document(**sent: Any) -> Callable[[World], Call]:
+    return lambda world: Call({"document": DOCUMENT(world)}, sent)
+
+
+def about(**more: Any) -> Callable[[World], Call]:
+    """A question about the secret collection, in the body."""
+    return lambda world: Call({}, {"json": {"question": "What is planned?", "collection": COLLECTION(world), **more}})
+
+
+def body(make: Callable[[World], Mapping[str, Any]]) -> Callable[[World], Call]:
+    return lambda world: Call({}, {"json": make(world)})
+
+
+def a_new_grant(world: World) -> Mapping[str, Any]:
+    return {"collection": COLLECTION(world), "level": "read", "person": world.people["reader"]}
+
+
+def a_grant(world: World) -> Call:
+    grants = world.service.app.access.grants
+    given = grants.grant(COLLECTION(world), "read", COMMAND_LINE, group=GROUP(world))
+    return Call({"grant": given.id})
+
+
+def a_member(world: World) -> Call:
+    return Call({"group": GROUP(world), "person": world.people["reader"]})
+
+
+def an_answer(world: World) -> Call:
+    """An answer that the reader got."""
+    return Call({"answer": world.__dict__["answer"]})
+
+
+def a_conversation(world: World) -> Call:
+    return Call({"conversation": world.__dict__["conversation"]}, {"json": {"title": MARK}})
+
+
+def of_collection_query(world: World) -> Call:
+    return Call({}, {"params": {"collection": COLLECTION(world)}})
+
+
+READ, WRITE, MANAGE = (Row(who, in_collection(), HIDDEN) for who in (READERS, WRITERS, MANAGERS))
+DOCUMENT_READ = Row(READERS, of_document(), HIDDEN)
+ANSWER_READ = Row((*ADMINS, "reader", "evaluator"), an_answer, HIDDEN | {"manager": 404, "writer": 404})
+ONLY_ADMINS = Row(ADMINS)
+GROUPED = Row(ADMINS, lambda world: Call({"group": GROUP(world)}, {"json": {"name": f"group {world.number()}"}}))
+FOREIGN = {persona: 404 for persona in KNOWN if persona != "reader"}
+OF_A_PROGRAM = {persona: 404 for persona in KNOWN if persona not in ADMINS}
+
+MATRIX: Mapping[str, Row] = {
+    "GET /api/v1/health/live": Row(EVERYBODY),
+    "GET /api/v1/health/ready": Row(EVERYBODY),
+    "POST /api/v1/session": Row(EVERYBODY, body(lambda world: {"name": "reader", "password": PASSWORD})),
+    "GET /api/v1/session": Row(KNOWN),
+    "DELETE /api/v1/session": Row(KNOWN),
+    "POST /api/v1/session/password": Row((), body(lambda world: {"current": PASSWORD, "new": PASSWORD})),
+    "GET /api/v1/people": ONLY_ADMINS,
+    "POST /api/v1/people": Row(ADMINS, body(lambda world: {"name": f"person {world.number()}"})),
+    "GET /api/v1/people/{person}": Row(ADMINS, lambda world: Call({"person": world.people["reader"]})),
+    "PATCH /api/v1/people/{person}": Row(
+        ADMINS, lambda world: Call({"person": world.people["reader"]}, {"json": {"state": "active"}})
+    ),
+    "GET /api/v1/groups": ONLY_ADMINS,
+    "POST /api/v1/groups": Row(ADMINS, body(lambda world: {"name": f"group {world.number()}"})),
+    "GET /api/v1/groups/{group}": GROUPED,
+    "PATCH /api/v1/groups/{group}": GROUPED,
+    "DELETE /api/v1/groups/{group}": Row(ADMINS, lambda world: Call({"group": "g_none"})),
+    "PUT /api/v1/groups/{group}/members/{person}": Row(ADMINS, a_member),
+    "DELETE /api/v1/groups/{group}/members/{person}": Row(ADMINS, a_member),
+    "GET /api/v1/grants": Row(MANAGERS, of_collection_query, HIDDEN),
+    "POST /api/v1/grants": Row(MANAGERS, body(a_new_grant), HIDDEN),
+    "DELETE /api/v1/grants/{grant}": Row(
+        MANAGERS, a_grant, {persona: 404 for persona in KNOWN if persona not in MANAGERS}
+    ),
+    "GET /api/v1/keys": Row(KNOWN),
+    "POST /api/v1/keys": Row(KNOWN, body(lambda world: {"name": "mine"})),
+    "POST /api/v1/keys/{key}/rotate": Row(
+        ADMINS, lambda world: Call({"key": world.key_of_a_program()}, {"json": {}}), OF_A_PROGRAM
+    ),
+    "DELETE /api/v1/keys/{key}": Row(ADMINS, lambda world: Call({"key": world.key_of_a_program()}), OF_A_PROGRAM),
+    "GET /api/v1/audit": ONLY_ADMINS,
+    "GET /api/v1/audit/export": ONLY_ADMINS,
+    "GET /api/v1/audit/verify": ONLY_ADMINS,
+    "GET /api/v1/settings": ONLY_ADMINS,
+    "GET /api/v1/metrics": ONLY_ADMINS,
+    "GET /api/v1/models": Row(KNOWN),
+    "GET /api/v1/collections": Row(KNOWN),
+    "POST /api/v1/collections": Row(ADMINS, body(lambda world: {"name": f"new-{world.number()}"})),
+    "GET /api/v1/collections/{collection}": READ,
+    "PATCH /api/v1/collections/{collection}": Row(MANAGERS, in_collection(json={"description": MARK}), HIDDEN),
+    "DELETE /api/v1/collections/{collection}": Row(
+        MANAGERS, lambda world: Call({"collection": world.granted()}), HIDDEN
+    ),
+    "GET /api/v1/collections/{collection}/documents": READ,
+    "POST /api/v1/collections/{collection}/documents": Row(
+        WRITERS, in_collection(params={"name": "a.md"}, content=b"# A"), HIDDEN
+    ),
+    "GET /api/v1/documents/{document}": DOCUMENT_READ,
+    "DELETE /api/v1/documents/{document}": Row(
+        WRITERS, lambda world: Call({"document": world.document(COLLECTION(world))}), HIDDEN
+    ),
+    "GET /api/v1/documents/{document}/text": DOCUMENT_READ,
+    "GET /api/v1/documents/{document}/chunks": DOCUMENT_READ,
+    "GET /api/v1/documents/{document}/report": DOCUMENT_READ,
+    "GET /api/v1/documents/{document}/versions": DOCUMENT_READ,
+    "GET /api/v1/documents/{document}/original": DOCUMENT_READ,
+    "GET /api/v1/jobs": Row(KNOWN),
+    "GET /api/v1/jobs/{job}": Row(READERS, lambda world: Call({"job": JOB(world)}), HIDDEN),
+    "GET /api/v1/jobs/{job}/events": Row(READERS, lambda world: Call({"job": JOB(world)}), HIDDEN),
+    "POST /api/v1/jobs/{job}/retry": Row(WRITERS, lambda world: Call({"job": world.job(COLLECTION(world))}), HIDDEN),
+    "POST /api/v1/jobs/{job}/cancel": Row(
+        WRITERS, lambda world: Call({"job": world.waiting_job(COLLECTION(world))}), HIDDEN
+    ),
+    "POST /api/v1/batches": Row(WRITERS, body(lambda world: {"collection": COLLECTION(world)}), HIDDEN),
+    "GET /api/v1/batches/{batch}": Row(READERS, lambda world: Call({"batch": BATCH(world)}), HIDDEN),
+    "POST /api/v1/search": Row(READERS, about(), HIDDEN),
+    "POST /api/v1/ask": Row(READERS, about(mode="quote"), HIDDEN),
+    "GET /api/v1/answers/{answer}": ANSWER_READ,
+    "GET /api/v1/answers/{answer}/trace": ANSWER_READ,
+    "GET /api/v1/answers/{answer}/stream": ANSWER_READ,
+    "DELETE /api/v1/answers/{answer}/stream": Row((*ADMINS, "reader"), an_answer, FOREIGN),
+    "GET /api/v1/conversations": Row(KNOWN),
+    "GET /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),
+    "PATCH /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),
+    "DELETE /api/v1/conversations/{conversation}": Row(KNOWN, lambda world: Call({"conversation": "v_none"})),
+    "POST /v1/chat/completions": Row(
+        READERS,
+        body(
+            lambda world: {
+                "model": f"footnote/{COLLECTION(world)}",
+                "messages": [{"role": "user", "content": "What is planned?"}],
+            }
+        ),
+        HIDDEN,
+    ),
+    "GET /v1/models": Row(KNOWN),
+    "GET /v1/models/{model}": Row(
+        READERS,
+        lambda world: Call({"model": f"footnote/{world.service.app.catalog.collection(COLLECTION(world)).name}"}),
+        HIDDEN,
+    ),
+    "POST /v1/embeddings": Row(
+        KNOWN, body(lambda world: {"model": world.service.app.embedder.stamp.model, "input": "a"})
+    ),
+}
+
+
+@pytest.fixture
+def world(build: Callable[..., Service]) -> World:
+    limits = dict.fromkeys(("limit_requests", "limit_streams", "limit_uploads", "limit_unknown", "limit_sign_ins"), 0)
+    return populate(build("The plan.", **limits))
+
+
+async def prepare(world: World, http: httpx.AsyncClient) -> None:
+    """The reader asks once."""
+    DOCUMENT(world)
+    call = about(mode="quote")(world)
+    answer = (await http.post("/api/v1/ask", headers=world.headers("reader"), **call.sent)).json()
+    world.__dict__["answer"], world.__dict__["conversation"] = answer["answer"], answer["conversation"]
+
+
+async def test_a_route_that_is_not_in_the_matrix_fails_here(world: World) -> None:
+    async with client_of(world.service) as http:
+        document = (await http.get("/api/openapi.json", headers=world.headers("outsider"))).json()
+    routes = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    assert routes - set(MATRIX) == set(), "say in MATRIX who may call these"
+    assert set(MATRIX) - routes == set(), "these are gone"
+
+
+async def test_everybody_gets_what_the_matrix_says(world: World) -> None:
+    wrong: list[str] = []
+    async with client_of(world.service) as http:
+        await prepare(world, http)
+        for route, row in MATRIX.items():
+            for persona in reversed(EVERYBODY):  # strangers first, so that nothing is gone before they try
+                wrong += [f"{persona}: {route}: {what}" for what in await complaints(world, http, route, row, persona)]
+        kept = await http.get(
+            f"/api/v1/conversations/{world.__dict__['conversation']}", headers=world.headers("reader")
+        )
+    assert wrong == []
+    assert kept.status_code == 200
+    assert world.service.app.access.audit.verify().lines > 100
+
+
+async def complaints(world: World, http: httpx.AsyncClient, route: str, row: Row, persona: str) -> list[str]:
+    """What is wrong with the answer that a persona gets."""
+    call, (method, template) = row.make(world), route.split(" ")
+    path = template.format(**call.path)
+    answer = await http.request(method, path, headers=world.headers(persona), **call.sent)
+    http.cookies.clear()  # a sign-in must not help the next persona
+    expected, found = row.expected(persona), answer.status_code
+    wrong = []
+    if (found != expected) if expected != 200 else not 200 <= found < 300:
+        wrong.append(f"{found} where {expected} was wanted: {answer.text[:200]}")
+    if persona in STRANGERS and MARK in answer.text and MARK not in path:
+        wrong.append(f"tells of the secret collection: {answer.text[:200]}")
+    if found == 404 and call.path:
+        missing = {name: re.sub("[1-9a-f]", "0", value) for name, value in call.path.items()}
+        same = await http.request(method, template.format(**missing), headers=world.headers(persona), **call.sent)
+        if without_ids(same, missing) != without_ids(answer, call.path):
+            wrong.append(f"is told apart from what is not there: {answer.text[:200]} / {same.text[:200]}")
+    return wrong
+
+
+def without_ids(answer: httpx.Response, ids: Mapping[str, str]) -> tuple[int, str]:
+    text = answer.text
+    for value in ids.values():
+        text = text.replace(value, "ID")
+    return answer.status_code, text
