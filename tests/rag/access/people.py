@@ -68,6 +68,13 @@ class World:
         """A job that has ended."""
         return self.service.app.jobs.cancel(self.waiting_job(collection)).id
 
+    def batch(self, collection: str) -> str:
+        """A batch whose one job has ended."""
+        jobs = self.service.app.jobs
+        batch = jobs.create_batch(collection)
+        jobs.cancel(jobs.submit(collection, f"{MARK}.md", io.BytesIO(b"# x"), batch=batch).id)
+        return batch
+
     def key_of_a_program(self) -> str:
         robot = self.service.app.access.people.create(f"robot {self.number()}", "service", COMMAND_LINE)
         return self.service.app.access.keys.create(robot.id, "", ("read",), COMMAND_LINE).info.id

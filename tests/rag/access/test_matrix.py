@@ -61,7 +61,7 @@ MAKERS: Mapping[str, Callable[[World], str]] = {
     "collection": World.granted,
     "document": lambda world: world.document(COLLECTION(world)),
     "job": lambda world: world.job(COLLECTION(world)),
-    "batch": lambda world: world.service.app.jobs.create_batch(COLLECTION(world)),
+    "batch": lambda world: world.batch(COLLECTION(world)),
     "group": lambda world: world.service.app.access.grants.create_group("a group", COMMAND_LINE).id,
 }
 COLLECTION, DOCUMENT, JOB, BATCH, GROUP = (shared(name) for name in ("collection", "document", "job", "batch", "group"))
@@ -114,6 +114,7 @@ def of_collection_query(world: World) -> Call:
 READ, WRITE, MANAGE = (Row(who, in_collection(), HIDDEN) for who in (READERS, WRITERS, MANAGERS))
 DOCUMENT_READ = Row(READERS, of_document(), HIDDEN)
 ANSWER_READ = Row((*ADMINS, "reader", "evaluator"), an_answer, HIDDEN | {"manager": 404, "writer": 404})
+BATCH_READ, BATCH_WRITE = (Row(who, lambda world: Call({"batch": BATCH(world)}), HIDDEN) for who in (READERS, WRITERS))
 ONLY_ADMINS = Row(ADMINS)
 GROUPED = Row(ADMINS, lambda world: Call({"group": GROUP(world)}, {"json": {"name": f"group {world.number()}"}}))
 FOREIGN = {persona: 404 for persona in KNOWN if persona != "reader"}
@@ -183,8 +184,18 @@ MATRIX: Mapping[str, Row] = {
     "POST /api/v1/jobs/{job}/cancel": Row(
         WRITERS, lambda world: Call({"job": world.waiting_job(COLLECTION(world))}), HIDDEN
     ),
+    "POST /api/v1/jobs/{job}/pause": Row(
+        WRITERS, lambda world: Call({"job": world.waiting_job(COLLECTION(world))}), HIDDEN
+    ),
+    "POST /api/v1/jobs/{job}/resume": Row(
+        WRITERS,
+        lambda world: Call({"job": world.service.app.jobs.pause(world.waiting_job(COLLECTION(world))).id}),
+        HIDDEN,
+    ),
     "POST /api/v1/batches": Row(WRITERS, body(lambda world: {"collection": COLLECTION(world)}), HIDDEN),
-    "GET /api/v1/batches/{batch}": Row(READERS, lambda world: Call({"batch": BATCH(world)}), HIDDEN),
+    "GET /api/v1/batches/{batch}": BATCH_READ,
+    "GET /api/v1/batches/{batch}/events": BATCH_READ,
+    **{f"POST /api/v1/batches/{{batch}}/{deed}": BATCH_WRITE for deed in ("retry", "cancel", "pause", "resume")},
     "POST /api/v1/search": Row(READERS, about(), HIDDEN),
     "POST /api/v1/ask": Row(READERS, about(mode="quote"), HIDDEN),
     "GET /api/v1/answers/{answer}": ANSWER_READ,
