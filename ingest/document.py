@@ -44,6 +44,8 @@ class Report:
     characters: int = 0
     tables: int = 0
     headings: int = 0
+    pages_recognised: tuple[int, ...] = ()  # read by OCR: their text may hold errors
+    language: str | None = None  # two letters, a guess
     encoding: str | None = None
     encoding_confidence: float | None = None  # 0..1
     dropped: tuple[str, ...] = ()  # sentences: what was left out and why

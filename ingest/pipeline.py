@@ -152,6 +152,7 @@ class _Clock:
 def _report(document: Document, chunks: Sequence[Chunk], reused: int, source: str) -> dict[str, Any]:
     seen = asdict(document.report)
     seen["pages_without_text"] = list(document.report.pages_without_text)
+    seen["pages_recognised"] = list(document.report.pages_recognised)
     seen["dropped"] = list(document.report.dropped)
     return seen | {
         "media_type": document.media_type,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 from index.catalog import Catalog
 from index.database import Database
@@ -20,7 +21,7 @@ from index.search import Searcher
 from ingest.blobs import Blobs
 from ingest.door import Door
 from ingest.jobs import Jobs
-from ingest.parse.limits import ParseLimits
+from ingest.parse.limits import OcrMode, ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Pipeline
 from ingest.worker import Worker
@@ -178,6 +179,8 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:
             seconds=settings.ingest_parse_seconds,
             memory_bytes=settings.ingest_parse_memory_bytes,
             max_characters=settings.ingest_max_characters,
+            ocr=cast(OcrMode, settings.ingest_ocr),
+            ocr_languages=settings.ingest_ocr_languages,
         )
         blobs = Blobs(settings.data / "blobs")
         return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse)

@@ -85,6 +85,12 @@ class Settings:
     ingest_parse_seconds: float = _setting(300.0, "Wall time one file may take to parse.")
     ingest_parse_memory_bytes: int = _setting(1536 * 1024**2, "Memory the parsing child process may use.")
     ingest_max_characters: int = _setting(50_000_000, "Longest text one file may yield.")
+    ingest_ocr: str = _setting(
+        "auto",
+        "Which pages of a PDF tesseract reads, where it is installed: none, those without text, or all.",
+        choices=("off", "auto", "always"),
+    )
+    ingest_ocr_languages: str = _setting("eng", "Languages of scanned pages as tesseract names them, as in `eng+deu`.")
 
     model_default: str = _setting("local", "Model that answers when the question names none.")
     model_path: str = _setting("", "Path of a GGUF file for `local`. Empty: the packaged SmolLM2-135M-Instruct.")

@@ -12,6 +12,7 @@ from typing import Any
 from ingest.document import Block, BlockKind, Document, Page, Report
 from ingest.errors import NoTextFound, ParserLimit
 from ingest.parse.clean import clean, describe_removed
+from ingest.parse.language import guess_language
 
 _TITLE_WITHIN = 4  # blocks: a title stands at the top
 # What programs write as the title when nobody gave one.
@@ -35,6 +36,10 @@ class TextBuilder:
     @property
     def headings(self) -> int:
         return sum(block.kind == "heading" for block in self._blocks)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
 
     def note(self, sentence: str) -> None:
         """Say in the report what was left out and why."""
@@ -133,6 +138,7 @@ class TextBuilder:
         pages: int = 0,
         encoding: str | None = None,
         encoding_confidence: float | None = None,
+        pages_recognised: Sequence[int] = (),
         nothing: str = "the file holds no text",
     ) -> Document:
         """Close the text. Raises NoTextFound with the sentence `nothing` when no block was added."""
@@ -147,6 +153,8 @@ class TextBuilder:
             characters=len(text),
             tables=self._tables,
             headings=self.headings,
+            pages_recognised=tuple(pages_recognised),
+            language=guess_language(text),
             encoding=encoding,
             encoding_confidence=encoding_confidence,
             dropped=(*self._notes, *((removed,) if removed else ())),

@@ -7,11 +7,13 @@ from typing import Any
 from ingest.document import Document
 from ingest.errors import ParserLimit
 from ingest.parse.build import TextBuilder
+from ingest.parse.docx_numbering import Numbering
 from ingest.parse.docx_package import DocxPackage, W
 from ingest.parse.limits import ParseLimits
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _MAX_DEPTH = 40
+_TINY = ("1", "2", "3")  # in half points
 _PART_BYTES = 256 * 1024**2
 _BYTES_PER_XML_BYTE = 10  # that a parsed tree takes in memory
 _HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo|kop|заголовок|标题)\s*(\d)", re.I)
@@ -31,10 +33,11 @@ def parse_docx(data: bytes, name: str, limits: ParseLimits) -> Document:
     package = DocxPackage(data, min(limits.memory_bytes // _BYTES_PER_XML_BYTE, _PART_BYTES))
     body = package.body()
     builder = TextBuilder(limits.max_characters)
-    reader = _Reader(builder, _styles(package.part("styles.xml")))
+    reader = _Reader(builder, _styles(package.part("styles.xml")), Numbering(package.part("numbering.xml")))
     reader.blocks(body, 0)
     for kind in ("footnote", "endnote"):
         _add_notes(builder, package.part(f"{kind}s.xml"), kind)
+    _note_surroundings(builder, package)
     for what, count in sorted(reader.dropped.items()):
         builder.note(f"left out: {what} ({count})")
     metadata = package.properties()
@@ -45,10 +48,11 @@ def parse_docx(data: bytes, name: str, limits: ParseLimits) -> Document:
 
 
 class _Reader:
-    def __init__(self, builder: TextBuilder, styles: dict[str, tuple[str, int]]) -> None:
+    def __init__(self, builder: TextBuilder, styles: dict[str, tuple[str, int, str]], numbering: Numbering) -> None:
         self.builder = builder
         self.dropped: dict[str, int] = {}
         self._styles = styles
+        self._numbering = numbering
         self._code: list[str] = []
 
     def blocks(self, parent: Any, depth: int) -> None:
@@ -71,7 +75,7 @@ class _Reader:
     def _paragraph(self, paragraph: Any, depth: int) -> None:
         self._count_lost(paragraph)
         text = "".join(_texts(paragraph))
-        style, outline = self._style(paragraph)
+        style, outline, number = self._style(paragraph)
         if _CODE_STYLE.search(style):
             self._code.append(text)
             return
@@ -81,7 +85,8 @@ class _Reader:
         if level and len(text) <= 300:
             self.builder.heading(text, level)
         elif numbering is not None or "list" in style.lower():
-            self.builder.item(text, _list_depth(numbering, style), "- ")
+            depth = _list_depth(numbering, style)
+            self.builder.item(text, depth, self._marker(numbering, number, depth) if text.strip() else "- ")
         elif "quote" in style.lower():
             self.builder.quote(text)
         else:
@@ -107,15 +112,20 @@ class _Reader:
         header = marked or (len(texts) > 1 and all(0 < len(cell) <= 60 for cell in texts[0]))
         self.builder.table(texts, header=header)
 
-    def _style(self, paragraph: Any) -> tuple[str, int]:
-        """(style name, outline level 1-9 or 0)."""
+    def _marker(self, numbering: Any, of_style: str, depth: int) -> str:
+        own = numbering.find(W + "numId") if numbering is not None else None
+        return self._numbering.marker(own.get(W + "val", "") if own is not None else of_style, depth - 1)
+
+    def _style(self, paragraph: Any) -> tuple[str, int, str]:
+        """(style name, outline level 1-9 or 0, id of the style's numbering or nothing)."""
         properties = paragraph.find(W + "pPr")
         if properties is None:
-            return "", 0
+            return "", 0, ""
         style = properties.find(W + "pStyle")
-        name, outline = self._styles.get(style.get(W + "val", ""), ("", 0)) if style is not None else ("", 0)
+        found = self._styles.get(style.get(W + "val", "")) if style is not None else None
+        name, outline, number = found or ("", 0, "")
         own = properties.find(W + "outlineLvl")
-        return name, _outline(own) if own is not None else outline
+        return name, _outline(own) if own is not None else outline, number
 
     def _end_code(self) -> None:
         if self._code:
@@ -123,6 +133,10 @@ class _Reader:
             self._code = []
 
     def _count_lost(self, paragraph: Any) -> None:
+        runs = (run for run in paragraph.iter(W + "r") if any(text.text for text in run.iter(W + "t")))
+        hidden = sum(map(_is_vanished, runs))
+        if hidden:
+            self.dropped["hidden text"] = self.dropped.get("hidden text", 0) + hidden
         for tag, what in ((W + "drawing", "images or drawings"), (W + "object", "embedded objects")):
             count = sum(1 for _ in paragraph.iter(tag))
             if count:
@@ -147,8 +161,42 @@ def _is_vanished(run: Any) -> bool:
     properties = run.find(W + "rPr")
     if properties is None:
         return False
-    vanish = properties.find(W + "vanish")
-    return vanish is not None and vanish.get(W + "val", "1") not in ("0", "false", "off")
+    for name in ("vanish", "webHidden"):
+        mark = properties.find(W + name)
+        if mark is not None and mark.get(W + "val", "1") not in ("0", "false", "off"):
+            return True
+    size, colour = properties.find(W + "sz"), properties.find(W + "color")
+    if size is not None and size.get(W + "val", "") in _TINY:
+        return True
+    white = colour is not None and colour.get(W + "val", "").upper() == "FFFFFF"
+    return white and not _has_ground(run, properties)
+
+
+def _has_ground(run: Any, properties: Any) -> bool:
+    """Whether the run, its paragraph, cell or table is shaded: white text may stand there."""
+    if properties.find(W + "shd") is not None or properties.find(W + "highlight") is not None:
+        return True
+    return any(
+        above.find(f"{above.tag}Pr/{W}shd") is not None or above.tag in (W + "tbl", W + "txbxContent")
+        for above in run.iterancestors(_P, W + "tc", _TBL, _TEXTBOX)
+    )
+
+
+def _note_surroundings(builder: TextBuilder, package: DocxPackage) -> None:
+    """Headers and footers repeat on every page and comments are no text of the document: named, not read."""
+    lines = dict.fromkeys(
+        " ".join("".join(_texts(paragraph)).split())
+        for kind in ("header", "footer")
+        for root in package.parts(kind)
+        for paragraph in root.iter(_P)
+    )
+    shown = [line[:80] for line in lines if line and not line.isdecimal()]
+    if shown:
+        builder.note(f"headers and footers left out: {'; '.join(shown[:5])}")
+    comments = package.part("comments.xml")
+    count = sum(1 for _ in comments.iter(W + "comment")) if comments is not None else 0
+    if count:
+        builder.note(f"left out: comments ({count})")
 
 
 def _cell_lines(cell: Any) -> list[str]:
@@ -189,15 +237,17 @@ def _outline(element: Any) -> int:
     return int(value) + 1 if value.isdecimal() and int(value) < 9 else 0
 
 
-def _styles(root: Any | None) -> dict[str, tuple[str, int]]:
-    """Style id -> (name, outline level 1-9 or 0)."""
+def _styles(root: Any | None) -> dict[str, tuple[str, int, str]]:
+    """Style id -> (name, outline level 1-9 or 0, id of its numbering or nothing)."""
     found = {}
     for style in () if root is None else root.iter(W + "style"):
         name = style.find(W + "name")
         outline = style.find(f"{W}pPr/{W}outlineLvl")
+        number = style.find(f"{W}pPr/{W}numPr/{W}numId")
         found[style.get(W + "styleId", "")] = (
             name.get(W + "val", "") if name is not None else "",
             _outline(outline) if outline is not None else 0,
+            number.get(W + "val", "") if number is not None else "",
         )
     return found
 

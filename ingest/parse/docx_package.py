@@ -44,6 +44,17 @@ class DocxPackage:
         path = posixpath.join(self._folder, name)
         return self._parts.optional(path)
 
+    def parts(self, kind: str) -> list[Any]:
+        """Roots of the parts that are numbered: "header" gives header1.xml, header2.xml and so on."""
+        found = []
+        for name in sorted(self._parts.archive.names()):
+            folder, _, file = name.rpartition("/")
+            if folder == self._folder and file.startswith(kind) and file.endswith(".xml"):
+                root = self._parts.optional(name)
+                if root is not None:
+                    found.append(root)
+        return found
+
     def properties(self) -> dict[str, str]:
         """Title, creator, dates and so on, where given."""
         root = self._parts.optional("docProps/core.xml")

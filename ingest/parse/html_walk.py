@@ -64,8 +64,12 @@ class HtmlWalk:
 
     def _element(self, element: Any, place: _Place) -> None:
         tag = element.tag.lower() if isinstance(element.tag, str) else ""
-        if tag in SKIPPED or _is_hidden(element) or (tag == "footer" and not place.footer_is_content):
+        if tag in SKIPPED or (tag == "footer" and not place.footer_is_content):
             self._count(tag)
+            return
+        if _is_hidden(element):
+            if any(text.strip() for text in element.itertext()):
+                self._count("hidden")
             return
         place = replace(place, depth=place.depth + 1, footer_is_content=place.footer_is_content or tag in _CONTAINED)
         if place.depth > _MAX_DEPTH:
@@ -198,6 +202,7 @@ def describe_dropped(dropped: dict[str, int]) -> str | None:
         "iframe": "embedded pages",
         "svg": "drawings",
         "footer": "footers",
+        "hidden": "hidden parts",
     }
     parts = [f"{what} ({dropped[tag]})" for tag, what in names.items() if dropped.get(tag)]
     return "left out: " + ", ".join(parts) if parts else None

@@ -1,4 +1,4 @@
-"""PDF through pypdf, page by page. Knows no images: a page without a text layer is reported, never silently empty."""
+"""PDF through pypdf, page by page. A page without a text layer is read by OCR where there is one, else reported."""
 
 import logging
 import math
@@ -14,9 +14,12 @@ from ingest.document import Document
 from ingest.errors import BrokenDocument, EncryptedDocument, ParserLimit
 from ingest.parse.build import TextBuilder
 from ingest.parse.limits import ParseLimits
+from ingest.parse.ocr import recognise
+from ingest.parse.pdf_ink import Ink
 from ingest.parse.pdf_lines import Line, Paragraph, lines_of_page, paragraphs_of_pages
 
 MAX_PAGES = 20_000
+_RECOGNISED_POINTS = 10.0  # recognised text has no size of its own
 _STREAM_BYTES = 32_000_000  # of one decoded content stream; pypdf's own default is 75 MB per filter
 _LIMITS = Configuration(
     maximum_declared_stream_length=75_000_000,
@@ -59,11 +62,12 @@ def _parse(data: bytes, name: str, limits: ParseLimits) -> Document:
     reader, count = _open(data)
     builder = TextBuilder(limits.max_characters)
     pages: list[list[Line]] = []
+    ink = _Hidden()
     unreadable: list[int] = []
     characters = 0
     for number in range(1, count + 1):
         try:
-            lines = _page_lines(reader, number, builder)
+            lines = _page_lines(reader, number, builder, ink)
         except LimitReachedError as error:
             raise ParserLimit(f"page {number} of the PDF is too large: {_reason(error)}") from error
         except _DAMAGE:
@@ -73,15 +77,19 @@ def _parse(data: bytes, name: str, limits: ParseLimits) -> Document:
         if characters > limits.max_characters * 1.5:
             raise ParserLimit(f"the PDF yields more than {limits.max_characters:,} characters of text; divide it")
         pages.append(lines)
+    recognised = _recognise(data, limits, pages, builder)
     paragraphs, furniture = paragraphs_of_pages(pages)
     _add(builder, paragraphs, count)
+    ink.describe(builder)
     if unreadable:
-        if len(unreadable) == count:
+        if len(unreadable) == count and not recognised:
             raise BrokenDocument("the PDF is damaged: none of its pages can be read")
         builder.note(f"pages that are damaged and were left out: {_numbers(unreadable)}")
     if furniture:
         builder.note(f"repeated headers and footers left out: {'; '.join(furniture[:5])}")
     title, metadata = _information(reader)
+    if recognised:
+        metadata["pages_recognised"] = recognised
     if not title and paragraphs and paragraphs[0].level == 1:
         title = paragraphs[0].text  # the largest type, at the very top
     return builder.document(
@@ -90,10 +98,54 @@ def _parse(data: bytes, name: str, limits: ParseLimits) -> Document:
         title=title,
         metadata=metadata,
         pages=count,
-        nothing=f"none of the {count} pages has a text layer; scanned pages need OCR first"
-        if count > 1
-        else "the only page has no text layer; scanned pages need OCR first",
+        pages_recognised=recognised,
+        nothing=_nothing(count, builder),
     )
+
+
+def _recognise(data: bytes, limits: ParseLimits, pages: list[list[Line]], builder: TextBuilder) -> list[int]:
+    """Put recognised lines where a page has none; returns the pages."""
+
+    def take(number: int, text: str) -> None:
+        lines = builder.cleaned(text).split("\n")
+        filled = [(line, not above.strip()) for above, line in zip(["x", *lines], lines, strict=False) if line.strip()]
+        pages[number - 1] = [Line(" ".join(line.split()), _RECOGNISED_POINTS, 0.0, blank) for line, blank in filled]
+
+    empty = [number for number, lines in enumerate(pages, 1) if not lines]
+    found, notes = recognise(data, limits, empty, list(range(1, len(pages) + 1)), take)
+    for sentence in notes:
+        builder.note(sentence)
+    return found
+
+
+def _nothing(count: int, builder: TextBuilder) -> str:
+    first = f"none of the {count} pages has a text layer" if count > 1 else "the only page has no text layer"
+    said = "; ".join(builder.notes)
+    return f"{first}; scanned pages need OCR ({said})" if said else f"{first}; scanned pages need OCR first"
+
+
+class _Hidden:
+    """Counts characters that nobody sees, and those of which nobody knows."""
+
+    def __init__(self) -> None:
+        self._counts = {"hidden": 0, "doubtful": 0}
+        self._pages: dict[str, list[int]] = {"hidden": [], "doubtful": []}
+
+    def count(self, verdict: str, text: str, page: int) -> None:
+        letters = len("".join(text.split()))
+        if letters and verdict in self._counts:
+            self._counts[verdict] += letters
+            if page not in self._pages[verdict]:
+                self._pages[verdict].append(page)
+
+    def describe(self, builder: TextBuilder) -> None:
+        for verdict, sentence in (
+            ("hidden", "hidden text left out, too small to be seen or white on white"),
+            ("doubtful", "white text on a painted ground was kept; see that it is meant to be read"),
+        ):
+            if self._counts[verdict]:
+                pages = _numbers(self._pages[verdict])
+                builder.note(f"{sentence}: {self._counts[verdict]} characters on pages {pages}")
 
 
 def _open(data: bytes) -> tuple[PdfReader, int]:
@@ -119,8 +171,9 @@ def _open(data: bytes) -> tuple[PdfReader, int]:
     return reader, count
 
 
-def _page_lines(reader: PdfReader, number: int, builder: TextBuilder) -> list[Line]:
+def _page_lines(reader: PdfReader, number: int, builder: TextBuilder, hidden: _Hidden) -> list[Line]:
     page = reader.pages[number - 1]
+    ink = Ink()
     pieces: list[tuple[str, float, float]] = []  # (text, size in points, height of the baseline)
 
     def visit(text: str, cm: list[float], tm: list[float], _font: Any, size: float) -> None:
@@ -128,9 +181,12 @@ def _page_lines(reader: PdfReader, number: int, builder: TextBuilder) -> list[Li
             x_scale = tm[2] * cm[0] + tm[3] * cm[2]
             y_scale = tm[2] * cm[1] + tm[3] * cm[3]
             baseline = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
-            pieces.append((text, abs(size) * math.hypot(x_scale, y_scale), baseline))
+            points = abs(size) * math.hypot(x_scale, y_scale)
+            verdict = ink.verdict(points) if text.strip() else "seen"
+            hidden.count(verdict, text, number)
+            pieces.append((text if verdict != "hidden" else "\n" * text.count("\n"), points, baseline))
 
-    page.extract_text(visitor_text=visit)
+    page.extract_text(visitor_text=visit, visitor_operand_before=ink.operator)
     return lines_of_page([(builder.cleaned(text), size, baseline) for text, size, baseline in pieces])
 
 
@@ -151,9 +207,9 @@ def _add(builder: TextBuilder, paragraphs: list[Paragraph], count: int) -> None:
         builder.page(number)
 
 
-def _information(reader: PdfReader) -> tuple[str, dict[str, str]]:
+def _information(reader: PdfReader) -> tuple[str, dict[str, Any]]:
     """(title, metadata); damaged information is as good as none."""
-    found = dict(_information_entries(reader))
+    found: dict[str, Any] = dict(_information_entries(reader))
     return found.pop("title", ""), found
 
 

@@ -156,7 +156,7 @@ def test_docx_structure(tmp_path: Path) -> None:
         ("paragraph", "We refund within 30 days."),
         ("heading", "How"),
         ("list", "- Write to us"),
-        ("list", "- Wait"),
+        ("list", "1. Wait"),
         ("paragraph", "Visible"),
         ("table", "plan | days\nPro | 30"),
     ]
