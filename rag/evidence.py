@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from index.embedder import Embedder
 from index.passage import Passage
 from rag.calibration import Logistic, squash
+from rag.instructions import addresses_model
 from rag.questions import AnswerKind, answer_kind, could_answer, new_names
 from rag.reading import Reader
 from rag.units import Unit, UnitKind, units_of
@@ -116,9 +117,7 @@ def unit_features(
 
     All units are scored by words and by the reader first; only the `MOST_CANDIDATES` best are embedded, in one batch.
     """
-    units = [
-        unit for unit in units_of(passages) if unit.kind != "heading" and word_count(unit.text) <= LONGEST_UNIT_WORDS
-    ]
+    units = [unit for unit in units_of(passages) if _may_answer(unit)]
     if not units:
         return []
     rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
@@ -134,6 +133,12 @@ def unit_features(
     cosines = _cosines(embedder, question, chosen, passages)
     around = _likeness_around(chosen, cosines)
     return [(unit, {**cheap[place], **likeness}) for unit, place, likeness in zip(chosen, order, around, strict=True)]
+
+
+def _may_answer(unit: Unit) -> bool:
+    """Not a heading, not a wall of text, and nothing that gives orders to a language model."""
+    short = unit.kind != "heading" and word_count(unit.text) <= LONGEST_UNIT_WORDS
+    return short and not addresses_model(unit.text)
 
 
 def reading_features(
