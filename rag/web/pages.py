@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from index.errors import FootnoteError
 from index.rows import CollectionInfo
-from rag.api.permit import everyone, known, on, permit_of
+from rag.access.errors import NotSignedIn
+from rag.access.policy import LEVELS, ROLES, SCOPES, Caller
+from rag.api.permit import admins, everyone, known, on, permit_of
 from rag.api.problems import problem_for
 from rag.app import App
 from rag.web.texts import TEXTS, text
@@ -43,16 +47,46 @@ class Templates:
         self._environment.globals["t"] = text
         self._environment.filters["path"] = lambda value: quote(str(value), safe="")
 
-    def page(self, name: str, data: Mapping[str, Any], *, status: int = 200, **values: Any) -> Response[str]:
+    def page(
+        self, name: str, data: Mapping[str, Any], *, viewer: "Viewer | None", status: int = 200, **values: Any
+    ) -> Response[str]:
         """A whole page. `data` goes to its modules, with the texts, in an attribute of the body."""
-        shown = json.dumps({"texts": dict(TEXTS), **data}, ensure_ascii=False)
-        html = self._environment.get_template(name).render(page_data=shown, **values)
+        own = {"viewer": viewer.id, "csrf": viewer.csrf} if viewer else {"viewer": None, "csrf": None}
+        shown = json.dumps({"texts": dict(TEXTS), **own, **data}, ensure_ascii=False)
+        html = self._environment.get_template(name).render(page_data=shown, viewer=viewer, **values)
         headers = {"Cache-Control": "no-store"}
         return Response(html, media_type=MediaType.HTML, status_code=status, headers=headers)
 
 
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page; `csrf` is what its writes must carry."""
+
+    id: str
+    name: str
+    role: str
+    administers: bool
+    csrf: str | None
+
+
+def viewer_of(request: PageRequest) -> Viewer | None:
+    """Who signed in, or None without accounts and for someone unknown."""
+    permit = permit_of(request)
+    caller: Caller | None = permit.someone
+    if caller is None or caller.open:
+        return None
+    csrf = permit.app.access.sessions.forgery_token(caller.session) if caller.session else None
+    return Viewer(caller.person, caller.name, caller.role, caller.administers, csrf)
+
+
+def own_path(wanted: str) -> str:
+    """A path of this service to go to after signing in: never another site."""
+    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if plain else "/"
+
+
 def create_page_router(app: App) -> Router:
-    """Routes `/`, `/collections`, `/collections/{name}`, `/documents/{id}` and `/static`."""
+    """Routes of asking, collections, documents, signing in, the account and administration, and `/static`."""
     templates = Templates()
 
     @get("/", include_in_schema=False, sync_to_thread=True, opt=known("read"))
@@ -60,12 +94,16 @@ def create_page_router(app: App) -> Router:
         collections = permit_of(request).collections()
         chosen = _chosen(collections, collection)
         data = {"examples": _EXAMPLES, "collections": [_brief(info) for info in collections]}
-        return templates.page("ask.html", data, collections=collections, chosen=chosen, active="ask")
+        return templates.page(
+            "ask.html", data, viewer=viewer_of(request), collections=collections, chosen=chosen, active="ask"
+        )
 
     @get("/collections", include_in_schema=False, sync_to_thread=True, opt=known("read"))
     def collections_page(request: PageRequest) -> Response[str]:
         collections = permit_of(request).collections()
-        return templates.page("collections.html", {}, collections=collections, active="collections")
+        return templates.page(
+            "collections.html", {}, viewer=viewer_of(request), collections=collections, active="collections"
+        )
 
     @get(
         "/collections/{name:str}",
@@ -73,13 +111,16 @@ def create_page_router(app: App) -> Router:
         sync_to_thread=True,
         opt=on("collection", parameter="name"),
     )
-    def collection_page(name: FromPath[str]) -> Response[str]:
+    def collection_page(request: PageRequest, name: FromPath[str]) -> Response[str]:
         info = app.catalog.collection(name)
         data = {"collection": _brief(info)}
-        return templates.page("collection.html", data, collection=info, formats=_FORMATS, active="collections")
+        return templates.page(
+            "collection.html", data, viewer=viewer_of(request), collection=info, formats=_FORMATS, active="collections"
+        )
 
     @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True, opt=on("document"))
     def document_page(
+        request: PageRequest,
         document: FromPath[str],
         start: FromQuery[int] = 0,
         end: FromQuery[int] = 0,
@@ -94,6 +135,7 @@ def create_page_router(app: App) -> Router:
         return templates.page(
             "document.html",
             {},
+            viewer=viewer_of(request),
             document=info,
             collection=collection,
             parts=parts,
@@ -104,10 +146,43 @@ def create_page_router(app: App) -> Router:
             active="collections",
         )
 
-    def refusal(request: Request[Any, Any, Any], error: FootnoteError) -> Response[str]:
+    @get("/sign-in", include_in_schema=False, sync_to_thread=True, opt=everyone())
+    def sign_in_page(
+        request: PageRequest, wanted: Annotated[str, QueryParameter(name="next", max_length=2000)] = "/"
+    ) -> Response[str]:
+        data = {"next": own_path(wanted)}
+        return templates.page("sign_in.html", data, viewer=viewer_of(request), active="sign-in")
+
+    @get("/account", include_in_schema=False, sync_to_thread=True, opt=known("read"))
+    def account_page(request: PageRequest) -> Response[str]:
+        return templates.page("account.html", {}, viewer=viewer_of(request), scopes=SCOPES, active="account")
+
+    @get("/admin", include_in_schema=False, sync_to_thread=True, opt=admins())
+    def admin_page(request: PageRequest) -> Response[str]:
+        collections = app.catalog.collections()
+        return templates.page(
+            "admin.html",
+            {"roles": ROLES, "collections": [_brief(info) for info in collections]},
+            viewer=viewer_of(request),
+            collections=collections,
+            programs=[person for person in app.access.people.people() if person.role == "service"],
+            roles=ROLES,
+            levels=LEVELS,
+            scopes=SCOPES,
+            active="admin",
+        )
+
+    def refusal(request: PageRequest, error: FootnoteError) -> Response[Any]:
+        if isinstance(error, NotSignedIn):
+            query = request.scope["query_string"].decode("latin-1")
+            wanted = quote(request.scope["path"] + (f"?{query}" if query else ""), safe="")
+            return Redirect(f"/sign-in?next={wanted}", status_code=303, headers={"Cache-Control": "no-store"})
         problem = problem_for(error, request.scope["path"])
         title = HTTPStatus(problem.status).phrase
-        return templates.page("error.html", {}, status=problem.status, title=title, problem=problem, active="")
+        viewer = viewer_of(request)
+        return templates.page(
+            "error.html", {}, viewer=viewer, status=problem.status, title=title, problem=problem, active=""
+        )
 
     static = create_static_files_router(
         path="/static",
@@ -118,7 +193,16 @@ def create_page_router(app: App) -> Router:
     )
     return Router(
         path="/",
-        route_handlers=[ask_page, collections_page, collection_page, document_page, static],
+        route_handlers=[
+            ask_page,
+            collections_page,
+            collection_page,
+            document_page,
+            sign_in_page,
+            account_page,
+            admin_page,
+            static,
+        ],
         exception_handlers={FootnoteError: refusal},
     )
 

@@ -1,6 +1,6 @@
 // The wire: JSON requests with problem documents as errors, and server-sent events over fetch. Knows no page.
 
-import { t } from "./page.js";
+import { pageData, t } from "./page.js";
 
 /** What the server refused, in one line for a person. */
 export class ApiError extends Error {
@@ -17,12 +17,16 @@ export async function send(path, { method = "GET", json, body, headers = {}, sig
     sent.body = JSON.stringify(json);
     sent.headers["Content-Type"] = "application/json";
   }
+  if (method !== "GET" && pageData.csrf) sent.headers["X-CSRF-Token"] = pageData.csrf;
   let response;
   try {
     response = await fetch(path, sent);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(t("error.network"), 0);
+  }
+  if (response.status === 401 && pageData.csrf) {
+    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`); // the session is over
   }
   if (!response.ok) throw await problem(response);
   return response;
