@@ -5,9 +5,10 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -98,6 +99,47 @@ class Blobs:
         elif self._filesystem.exists(f"{self._location}/{_checked(key)}"):
             self._filesystem.rm_file(f"{self._location}/{key}")
 
+    def stored(self, older_than_seconds: float = 0.0) -> Iterator[str]:
+        """The keys of everything that has been here for so long."""
+        before = time.time() - older_than_seconds
+        if self._local is not None:
+            for path in self._local.glob("??/*"):
+                key = f"{path.parent.name}/{path.name}"
+                if _is_key(key) and _modified(path) < before:
+                    yield key
+            return
+        for found, facts in self._filesystem.find(self._location, detail=True).items():
+            key = "/".join(str(found).rsplit("/", 2)[-2:])
+            written = facts.get("LastModified") or facts.get("mtime") or facts.get("created")
+            age = written.timestamp() if isinstance(written, datetime) else float(written or time.time())
+            if _is_key(key) and age < before:
+                yield key
+
+    def discard(self, key: str, older_than_seconds: float, is_kept: Callable[[], bool]) -> bool:
+        """Delete a blob that is as old and that `is_kept` denies; whether it went.
+
+        Where files can be renamed, an upload of the same bytes meanwhile loses nothing: what was renamed is put back
+        if it proves to be young or kept.
+        """
+        if self._local is None:
+            if is_kept():
+                return False
+            self.delete(key)
+            return True
+        path, aside = self._local / _checked(key), temporary_name(self._local / "incoming")
+        if _modified(path) > time.time() - older_than_seconds:
+            return False
+        self._files.make_folder(aside.parent)
+        try:
+            self._files.rename(path, aside)
+        except FileNotFoundError:
+            return False
+        if _modified(aside) > time.time() - older_than_seconds or is_kept():
+            self._files.rename(aside, path)
+            return False
+        self._files.remove(aside)
+        return True
+
     def remove_abandoned(self, older_than_seconds: float = _ABANDONED_AFTER_SECONDS) -> int:
         """Remove what uploads that were cut off by a crash left behind; returns how many."""
         incoming = self._local / "incoming" if self._local is not None else None
@@ -139,9 +181,21 @@ class Blobs:
         self._files.sync_folder(target.parent)
 
 
-def _checked(key: str) -> str:
+def _is_key(key: str) -> bool:
     folder, _, name = key.partition("/")
-    if len(name) != 64 or folder != name[:2] or not set(name) <= set("0123456789abcdef"):
+    return len(name) == 64 and folder == name[:2] and set(name) <= set("0123456789abcdef")
+
+
+def _modified(path: Path) -> float:
+    """Seconds since the epoch; now for a file that is not there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _checked(key: str) -> str:
+    if not _is_key(key):
         raise FileNotFoundError(errno.ENOENT, "no blob has this key", key)
     return key
 

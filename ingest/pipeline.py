@@ -22,6 +22,7 @@ from ingest.chunk import chunk_document
 from ingest.document import Chunk, Document
 from ingest.errors import NoTextFound
 from ingest.job import Progress
+from ingest.originals import Originals
 from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import parse_in_child
 
@@ -103,8 +104,9 @@ class Pipeline:
         )
 
     def tidy(self) -> None:
-        """Remove what uploads that a crash cut off left behind. Safe at any time."""
+        """Remove what uploads cut off by a crash, and deleted documents, left behind. Safe at any time."""
         self._blobs.remove_abandoned()
+        Originals(self._catalog.database, self._blobs).sweep()
 
     def close(self) -> None:
         """Give the embedding model back."""

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 3.0
 _FIND_LOST_SECONDS = 15.0
+_TIDY_SECONDS = 600.0
 _LOOK_SECONDS = 0.25  # between two looks at the parent and the stop signal
 _DRAIN_SECONDS = 5
 _PARSER = "ingest.parse.child"  # the module that a parsing child runs
@@ -99,7 +100,9 @@ class Worker:
         desk = Desk(me, ledger, pipeline, queue.enqueue, self._concurrency, stopping)
         runner = TicketRunner(self._jobs_url, me, desk.take, self._concurrency * 2)
         sweeper = Sweeper(ledger, self._register, Watcher(this_host(), runs_here), queue)
-        sweeping = threading.Thread(target=_sweep, args=(sweeper, desk, stopping), name="sweep", daemon=True)
+        sweeping = threading.Thread(
+            target=_sweep, args=(sweeper, desk, pipeline.tidy, stopping), name="sweep", daemon=True
+        )
         try:
             runner.start()
             sweeping.start()
@@ -151,8 +154,9 @@ def _end_parsers() -> None:
                 child.kill()
 
 
-def _sweep(sweeper: Sweeper, desk: Desk, stopping: threading.Event) -> None:
+def _sweep(sweeper: Sweeper, desk: Desk, tidy: Callable[[], None], stopping: threading.Event) -> None:
     next_find = 0.0
+    next_tidy = time.monotonic() + _TIDY_SECONDS
     while not stopping.is_set():
         try:
             sweeper.take_over(desk.owner, desk.busy)
@@ -160,6 +164,9 @@ def _sweep(sweeper: Sweeper, desk: Desk, stopping: threading.Event) -> None:
                 sweeper.find_lost()
                 sweeper.prune()
                 next_find = time.monotonic() + _FIND_LOST_SECONDS
+            if time.monotonic() >= next_tidy:
+                tidy()
+                next_tidy = time.monotonic() + _TIDY_SECONDS
         except Exception:
             log.exception("a round of the sweep failed; the next one tries again")
         stopping.wait(_SWEEP_SECONDS)

@@ -16,6 +16,8 @@ from msgspec.json import decode
 
 from index.errors import NoSuchDocument
 from index.rows import ChunkInfo, DocumentInfo
+from ingest.originals import Originals
+from ingest.quality import qualities
 from rag.api.jobs import JobView, job_view
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import AppPart, PermitPart
@@ -96,6 +98,17 @@ class Accepted(Struct):
     batch: str | None
 
 
+class QualityView(Struct):
+    """How well one file was taken in: `score` 1 is whole, 0 not at all. A file that failed has a job, no document."""
+
+    name: str
+    document: str | None
+    job: str | None
+    score: float
+    error: str | None
+    report: Mapping[str, Any]
+
+
 class CollectionDocumentsController(Controller):
     """`/api/v1/collections/{collection}/documents`."""
 
@@ -114,6 +127,15 @@ class CollectionDocumentsController(Controller):
         """List the documents of a collection, newest first; `superseded=true` includes older versions."""
         page = app.catalog.documents(app.catalog.collection(collection).id, limit, cursor, superseded)
         return Listing([document_view(info) for info in page.items], page.next_cursor)
+
+    @get("/report", sync_to_thread=True, opt=on("collection"))
+    def list_reports(
+        self, app: AppPart, collection: FromPath[str], limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[QualityView]:
+        """What was lost of each file, worst first, failed uploads included."""
+        found = qualities(app.catalog, app.jobs, app.catalog.collection(collection).id)
+        items, following = slice_page(found, limit, cursor)
+        return Listing([QualityView(q.name, q.document, q.job, q.score, q.error, q.report) for q in items], following)
 
     @post(
         status_code=202,
@@ -157,8 +179,11 @@ class DocumentController(Controller):
 
     @delete(sync_to_thread=True, opt=on("document", "write", audit="documents.delete"))
     def delete_document(self, app: AppPart, document: FromPath[str]) -> None:
-        """Delete a document and its older versions. Deleting what is gone is no error."""
+        """Delete a document, its older versions and their originals. Deleting what is gone is no error."""
+        originals = Originals(app.database, app.blobs)
+        keys = originals.of_document(document)
         app.catalog.delete_document(document)
+        originals.remove(keys)
 
     @get("/text", sync_to_thread=True, opt=on("document"))
     def text(

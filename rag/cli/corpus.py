@@ -7,7 +7,9 @@ import click
 from index.catalog import Catalog
 from index.database import Database
 from index.rows import CollectionInfo, Egress
-from rag.app import check_data_folder
+from ingest.originals import Originals
+from ingest.quality import Quality, qualities, quality_of
+from rag.app import check_data_folder, ingest_parts
 from rag.cli.show import json_option, print_json, print_table, settings_of
 
 
@@ -143,14 +145,72 @@ def show_document(ctx: click.Context, document: str, text: bool, as_json: bool) 
         print_table(("field", "value"), rows, empty="")
 
 
+@documents.command("report")
+@click.argument("document", required=False)
+@click.option("--collection", "-c", help="Every file of this collection, worst first.")
+@click.option("--limit", default=50, show_default=True)
+@json_option
+@click.pass_context
+def report(ctx: click.Context, document: str | None, collection: str | None, limit: int, as_json: bool) -> None:
+    """Say what was read and what was lost, of one document or of all files of a collection."""
+    if (document is None) == (collection is None):
+        raise click.UsageError("name one document, or give --collection")
+    parts = ingest_parts(settings_of(ctx))
+    ctx.call_on_close(parts.close)
+    if document is not None:
+        info = parts.catalog.document(document)
+        facts = {"document": info.id, "name": info.name, "score": quality_of(info.report), "report": info.report}
+        if as_json:
+            print_json(facts)
+        else:
+            rows = [("name", info.name), ("score", facts["score"])]
+            print_table(("field", "value"), [*rows, *((key, _fact(value)) for key, value in info.report.items())], "")
+        return
+    found = qualities(parts.catalog, parts.jobs, parts.catalog.collection(str(collection)).id)
+    if as_json:
+        print_json({"items": found[:limit], "total": len(found)})
+        return
+    print_table(
+        ("score", "name", "pages", "empty", "characters", "tables", "passages", "ms", "what was lost"),
+        (_quality_row(quality) for quality in found[:limit]),
+        empty="No files in this collection yet.",
+    )
+
+
+def _quality_row(quality: Quality) -> tuple[object, ...]:
+    report = quality.report
+    spent = sum(report.get("seconds", {}).values())
+    return (
+        f"{quality.score:.2f}",
+        quality.name,
+        report.get("pages", "") or "",
+        len(report.get("pages_without_text", ())) or "",
+        report.get("characters", ""),
+        report.get("tables", "") or "",
+        report.get("chunks", ""),
+        round(spent * 1000) if spent else "",
+        quality.error or "; ".join(report.get("dropped", ())),
+    )
+
+
+def _fact(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number}" for key, number in value.items())
+    return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
 @documents.command("delete")
 @click.argument("document", nargs=-1, required=True)
 @click.pass_context
 def delete_document(ctx: click.Context, document: tuple[str, ...]) -> None:
     """Delete documents by id. They are never cited again."""
-    catalog = open_catalog(ctx)
+    parts = ingest_parts(settings_of(ctx))
+    ctx.call_on_close(parts.close)
+    originals = Originals(parts.database, parts.blobs)
     for one in document:
-        click.echo(f"Deleted {one}." if catalog.delete_document(one) else f"{one} was not there.")
+        keys = originals.of_document(one)
+        click.echo(f"Deleted {one}." if parts.catalog.delete_document(one) else f"{one} was not there.")
+        originals.remove(keys)
 
 
 COMMANDS = (collections, documents)
