@@ -179,6 +179,25 @@ class Catalog:
             row = collection_row(session, collection, lock=True)
             return _settle_known_bytes(session, row, name, content_hash)
 
+    def rename_document(self, id: str, name: str) -> bool:
+        """Give a current document another name; its chunks stay. False if another document has the name.
+
+        Raises NoSuchDocument.
+        """
+        with self.database.write() as session:
+            found = session.scalar(select(Document).where(Document.id == id, Document.state == "current"))
+            if found is None:
+                raise no_such_document(id)
+            taken = current_document(session, found.collection, name=name)
+            if taken is not None and taken.key != found.key:
+                return False
+            versions = select(func.max(Document.version)).where(
+                Document.collection == found.collection, Document.name == name
+            )
+            found.version = max(found.version, (session.scalar(versions) or 0) + 1)
+            found.name = name
+            return True
+
     def delete_document(self, id: str) -> bool:
         """Remove a document and the versions it superseded, in one transaction. False if it was not there."""
         with self.database.write() as session:

@@ -11,6 +11,7 @@ IngestError
 ├── NoSuchJob
 ├── JobNotRetryable
 ├── UploadTooLarge
+├── SyncNotConfirmed            the folder or the collection changed since the difference was shown
 └── StorageFull                 the disk refused the bytes; nothing was acknowledged
 """
 
@@ -55,6 +56,10 @@ class NoSuchJob(IngestError):
 
 class JobNotRetryable(IngestError):
     """The job is not in a state from which it can be tried again or cancelled."""
+
+
+class SyncNotConfirmed(IngestError):
+    """The difference is not the one that was confirmed."""
 
 
 class UploadTooLarge(IngestError):

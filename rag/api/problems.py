@@ -58,6 +58,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     ingest.ParserLimit: Row(422, "parser-limit", "The document exceeds the parser's limits"),
     ingest.NoSuchJob: Row(404, "no-such-job", "No such job"),
     ingest.JobNotRetryable: Row(409, "job-not-retryable", "The job is in another state"),
+    ingest.SyncNotConfirmed: Row(409, "sync-not-confirmed", "The difference has changed"),
     ingest.UploadTooLarge: Row(413, "upload-too-large", "The upload is too large"),
     ingest.StorageFull: Row(507, "storage-full", "There is no room left"),
     rag.AnswerError: Row(500, "answer", "The question cannot be answered"),

@@ -168,7 +168,7 @@ def _report(found: Sequence[JobInfo], info: CollectionInfo, batch: str, as_json:
 
 @click.group("jobs")
 def jobs_group() -> None:
-    """List, show, retry and cancel ingestion jobs."""
+    """List, show, retry, pause and cancel ingestion jobs."""
 
 
 def _open_jobs(ctx: click.Context) -> IngestParts:
