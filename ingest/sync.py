@@ -84,7 +84,11 @@ def difference(found: Sequence[Found], current: Sequence[DocumentInfo], source: 
     hashes = {info.content_hash: info for info in current}
     names = {file.name for file in found}
     gone = {info.content_hash: info.name for info in ours.values() if info.name not in names}
-    added, changed, moved, left, unchanged = [], [], [], [], 0
+    added: list[str] = []
+    changed: list[str] = []
+    moved: list[tuple[str, str]] = []
+    left: list[tuple[str, str]] = []
+    unchanged = 0
     for file in found:
         mine, same = ours.get(file.name), hashes.get(file.sha256)
         if file.is_table:
