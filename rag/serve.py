@@ -21,6 +21,7 @@ import uvicorn
 from litestar import Litestar
 
 from index.database import Database
+from rag.api.connection import BoundedHead
 from rag.api.server import create_server
 from rag.app import build_app, check_data_folder, open_access
 from rag.errors import AddressInUse, DataFolderInUse, NotLoopback
@@ -215,6 +216,7 @@ class _Server(uvicorn.Server):
     def __init__(self, server: Litestar, settings: Settings, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             server,
+            http=BoundedHead,
             log_config=None,
             access_log=False,  # the guard writes a line without query strings, which may hold questions
             server_header=False,

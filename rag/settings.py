@@ -47,7 +47,8 @@ class Settings:
         (), "Addresses of proxies whose X-Forwarded-For is believed when limits are counted by address."
     )
     server_body_seconds: float = _setting(
-        30.0, "How long a request's body may stay silent; slower than 1 KiB/s after that is cut too. 0: for ever."
+        30.0,
+        "How long a client may neither send its body nor read its answer; bodies below 1 KiB/s end too. 0: for ever.",
     )
 
     limit_requests: int = _setting(1200, "Requests a minute of one key or person, once there are accounts. 0: any.")

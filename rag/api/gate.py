@@ -6,7 +6,7 @@ Knows no route and no rule. Whether a request is allowed is decided in `permit`,
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -45,11 +45,12 @@ class Gate:
         credentials = credentials_of(scope, self._app.settings.server_trusted_proxies)
         permit = Permit(self._app, credentials, self._limits)
         put_permit(scope, permit)
-        sent = _Sent(permit, send, int(self._app.settings.access_session_days * 86400))
+        seconds = self._app.settings.server_body_seconds
+        sent = _Sent(permit, send, seconds, int(self._app.settings.access_session_days * 86400))
         self._live[permit] = time.monotonic()
         try:
             with permit.cancel:
-                await self._asgi(scope, _Paced(receive, self._app.settings.server_body_seconds), sent)
+                await self._asgi(scope, _Paced(receive, seconds), sent)
             if permit.cancel.cancelled_caught:
                 await sent.cut(scope)
         finally:
@@ -62,9 +63,16 @@ class Gate:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             before = time.monotonic() - LOOK_SECONDS
-            for permit in [permit for permit, began in self._live.items() if began < before]:
-                if permit.someone is not None and not await asyncio.to_thread(_still_good, permit):
-                    permit.cancel.cancel()
+            running = [permit for permit, began in self._live.items() if began < before and permit.someone is not None]
+            if not running:
+                continue
+            try:
+                ended = await asyncio.to_thread(_ended, running)
+            except Exception:  # the watch must outlive whatever a look meets
+                logger.exception("running requests could not be looked at again")
+                continue
+            for permit in ended:
+                permit.cancel.cancel()
 
     async def _record(self, permit: Permit, status: int) -> None:
         """Write what was done into the audit log; without accounts there is nobody to name."""
@@ -77,6 +85,10 @@ class Gate:
             await asyncio.to_thread(self._app.access.audit.record, caller.actor(), rule.audit, thing, **told)
         except FootnoteError:
             logger.exception("the audit log could not be written")
+
+
+def _ended(running: Sequence[Permit]) -> list[Permit]:
+    return [permit for permit in running if not _still_good(permit)]
 
 
 def _still_good(permit: Permit) -> bool:
@@ -118,11 +130,13 @@ class _Paced:
 
 
 class _Sent:
-    """`send` that knows how far the response is, and adds the session's new cookie."""
+    """`send` that knows how far the response is, adds the session's new cookie, and gives up on who does not read."""
 
-    def __init__(self, permit: Permit, send: Send, cookie_seconds: int) -> None:
+    def __init__(self, permit: Permit, send: Send, seconds: float, cookie_seconds: int) -> None:
         self._permit = permit
         self._send = send
+        self._seconds = seconds
+        self._stalled = False
         self._cookie_seconds = cookie_seconds
         self._headers: Mapping[bytes, bytes] = {}
         self._whole = False
@@ -139,10 +153,21 @@ class _Sent:
             self._headers = {key.lower(): value for key, value in headers}
         elif message["type"] == "http.response.body":
             self._whole = not message.get("more_body", False)
-        await self._send(message)
+        if self._seconds <= 0:
+            await self._send(message)
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._send(message)
+        except TimeoutError:
+            # The client takes nothing more: what makes this response must not wait for it.
+            self._stalled = True
+            self._permit.cancel.cancel()
 
     async def cut(self, scope: HTTPScope) -> None:
         """End the response of a request whose permit has ended."""
+        if self._stalled:
+            return
         problem = problem_for(NotSignedIn("access was taken back while this ran; sign in again"), scope["path"])
         if self.status == 0:
             body = msgspec.json.encode(problem.body())
