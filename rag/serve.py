@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from index.database import Database
 from rag.api.connection import BoundedHead
 from rag.api.server import create_server
 from rag.app import build_app, check_data_folder, open_access
-from rag.errors import AddressInUse, DataFolderInUse, NotLoopback
+from rag.errors import AddressInUse, DataFolderInUse, NotLoopback, SettingsError
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def run_server(
     runs any more.
     """
     check_data_folder(settings.data)
+    scheme = check_certificate(settings)
     if not is_loopback(settings.server_host):
         check_accounts(settings)
     with owned(settings.data), listening(settings.server_host, settings.server_port) as listener:
@@ -55,7 +57,7 @@ def run_server(
         try:
             app.start()
             workers = Workers(worker_command(settings), settings.server_workers)
-            server = _Server(create_server(app), settings, lambda: _ready(listener, workers, on_ready))
+            server = _Server(create_server(app), settings, lambda: _ready(listener, workers, scheme, on_ready))
             try:
                 server.run(sockets=[listener])
             finally:
@@ -70,6 +72,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def check_certificate(settings: Settings) -> str:
+    """ "https" when there is a certificate that fits its key, else "http". Raises SettingsError."""
+    if not settings.server_tls_certificate:
+        return "http"
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.server_tls_certificate, settings.server_tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"server.tls_certificate {settings.server_tls_certificate} and server.tls_key cannot be used "
+            f"({error.strerror or error}); give PEM files of a certificate and its key"
+        ) from error
+    return "https"
 
 
 def check_accounts(settings: Settings) -> None:
@@ -217,6 +234,8 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             server,
             http=BoundedHead,
+            ssl_certfile=settings.server_tls_certificate or None,
+            ssl_keyfile=settings.server_tls_key or None,
             log_config=None,
             access_log=False,  # the guard writes a line without query strings, which may hold questions
             server_header=False,
@@ -250,9 +269,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _ready(listener: socket.socket, workers: Workers, on_ready: Callable[[str], None] | None) -> None:
+def _ready(listener: socket.socket, workers: Workers, scheme: str, on_ready: Callable[[str], None] | None) -> None:
     """Workers start now and not earlier, so that they do not slow the start down."""
     workers.start()
     host, port = listener.getsockname()[:2]
     if on_ready is not None:
-        on_ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        on_ready(f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}")

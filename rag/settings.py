@@ -43,6 +43,10 @@ class Settings:
         0.0, "How long an answer goes on after its client has left, so that it can come back. 0: it stops at once."
     )
 
+    server_tls_certificate: str = _setting(
+        "", "PEM file of the certificate chain, to serve HTTPS. Empty: HTTP, for loopback or behind a proxy."
+    )
+    server_tls_key: str = _setting("", "PEM file of the certificate's key.")
     server_trusted_proxies: tuple[str, ...] = _setting(
         (), "Addresses of proxies whose X-Forwarded-For is believed when limits are counted by address."
     )

@@ -22,7 +22,7 @@ OWN_COMMANDS = {
     "jobs": ("rag.cli.ingesting", "List, show, retry, pause and cancel ingestion jobs."),
     "ask": ("rag.cli.answering", "Answer a question from the documents of a collection, with footnotes."),
     "search": ("rag.cli.answering", "Show the passages nearest to a question, with the scores of each stage."),
-    "check": ("rag.cli.checking", "Say which sentences of a text its sources support."),
+    "check": ("rag.cli.checking", "Say of each sentence of ANSWER whether the context supports it."),
     "collections": ("rag.cli.corpus", "List, create, show and delete collections."),
     "documents": ("rag.cli.corpus", "List, show and delete documents."),
     "models": ("rag.cli.housekeeping", "The models that can answer."),

@@ -113,9 +113,16 @@ def create_page_router(app: App) -> Router:
     )
     def collection_page(request: PageRequest, name: FromPath[str]) -> Response[str]:
         info = app.catalog.collection(name)
-        data = {"collection": _brief(info)}
+        may_write = permit_of(request).caller.may(info.id, "write")
+        data = {"collection": _brief(info), "mayWrite": may_write}
         return templates.page(
-            "collection.html", data, viewer=viewer_of(request), collection=info, formats=_FORMATS, active="collections"
+            "collection.html",
+            data,
+            viewer=viewer_of(request),
+            collection=info,
+            may_write=may_write,
+            formats=_FORMATS,
+            active="collections",
         )
 
     @get("/documents/{document:str}", include_in_schema=False, sync_to_thread=True, opt=on("document"))

@@ -49,7 +49,7 @@ function row(info) {
     el("td", { class: "number" }, bytes(info.size)),
     el("td", { class: "number" }, String(info.version)),
     el("td", {}, dates.format(new Date(info.created_at))),
-    el("td", { class: "number" }, remove),
+    el("td", { class: "number" }, pageData.mayWrite ? remove : null),
   );
 }
 

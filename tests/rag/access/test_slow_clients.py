@@ -1,33 +1,42 @@
-"""Clients that are slow, greedy or never read, over real sockets; and retrieval that lies about collections."""
+"""Clients that are slow, greedy or never read, TLS, over real sockets; and retrieval that lies about collections."""
 
 import asyncio
 import io
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from sqlalchemy import update
 
-from index.schema import Document
+from index.schema import Document, utc_now
 from rag.api import connection
 from rag.api.connection import BoundedHead
+from rag.api.credentials import SECURE_COOKIE
 from rag.api.server import create_server
-from rag.serve import listening
-from tests.rag.access.people import MARK, World, populate
+from rag.errors import SettingsError
+from rag.serve import check_certificate, listening
+from rag.settings import Settings
+from tests.rag.access.people import MARK, PASSWORD, World, populate
 from tests.rag.conftest import Service, client_of
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def port_of(service: Service) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        create_server(service.app), http=BoundedHead, log_config=None, ws="none", lifespan="on", timeout_keep_alive=1
-    )
+async def port_of(service: Service, **tls: str) -> AsyncIterator[int]:
+    named: dict[str, Any] = {"http": BoundedHead, "log_config": None, "ws": "none", "lifespan": "on", **tls}
+    config = uvicorn.Config(create_server(service.app), timeout_keep_alive=1, **named)
     with listening("127.0.0.1", 0) as listener:
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -124,3 +133,54 @@ async def test_retrieval_that_ignores_collections_leaks_nothing(
         ):
             answer = await http.post(path, json=sent)
             assert MARK not in answer.text, path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """A certificate for localhost that signs itself, and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(utc_now() - timedelta(days=1))
+        .not_valid_after(utc_now() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    traditional = serialization.PrivateFormat.TraditionalOpenSSL
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, traditional, plain))
+    return str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+
+
+async def test_over_tls_the_session_is_bound_to_its_host(
+    build: Callable[..., Service], certificate: tuple[str, str]
+) -> None:
+    world = populate(build("x"))
+    tls = {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
+    context = ssl.create_default_context(cafile=certificate[0])
+    async with (
+        port_of(world.service, **tls) as port,
+        httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=context) as http,
+    ):
+        answer = await http.post("/api/v1/session", json={"name": "reader", "password": PASSWORD})
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith(f"{SECURE_COOKIE}=")
+        assert cookie.endswith("; Secure")
+        assert "Path=/;" in cookie
+        assert "Domain" not in cookie
+        assert (await http.get("/api/v1/session")).json()["name"] == "reader"
+
+
+def test_a_certificate_is_checked_before_anything_starts(certificate: tuple[str, str]) -> None:
+    good = Settings(server_tls_certificate=certificate[0], server_tls_key=certificate[1])
+    assert (check_certificate(good), check_certificate(Settings())) == ("https", "http")
+    for wrong in (Settings(server_tls_certificate="/nowhere.pem"), Settings(server_tls_certificate=certificate[1])):
+        with pytest.raises(SettingsError, match=r"server\.tls_certificate") as refused:
+            check_certificate(wrong)
+        assert "\n" not in str(refused.value)
