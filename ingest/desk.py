@@ -3,9 +3,11 @@
 Decides what is tried again and what is not. Knows no queue library, no heartbeat and no other worker.
 """
 
+import errno
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from index.errors import DatabaseUnusable, EmbedderUnavailable, FootnoteError
@@ -23,6 +25,8 @@ _BACKOFF_SECONDS = 2.0  # times the number of the attempt that failed
 _LARGE_BYTES = 4 * 1024**2  # one slot is kept free of files larger than this
 _LANE_SECONDS = 3.0  # after which a large file is tried again
 _MAY_PASS = (DatabaseUnusable, EmbedderUnavailable, StorageFull)
+_OF_THE_DISK = (DatabaseUnusable, StorageFull)  # no file's fault: such attempts are not counted
+_DISK_SECONDS = 5.0
 
 
 class StoppingError(Exception):
@@ -53,6 +57,7 @@ class Desk:
         self._lane = threading.BoundedSemaphore(max(1, slots - 1))  # of large files
         self._stopping = stopping
         self._busy: set[str] = set()
+        self._at_hand: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def busy(self) -> set[str]:
@@ -60,8 +65,23 @@ class Desk:
         with self._lock:
             return set(self._busy)
 
+    def at_hand(self) -> set[str]:
+        """The jobs in hand and those that wait for a slot."""
+        with self._lock:
+            return {job for job, count in self._at_hand.items() if count > 0}
+
     def take(self, ticket: Ticket) -> None:
         """Do what a ticket asks for. Never raises: a job that this loses hold of is found by the sweep."""
+        with self._lock:
+            self._at_hand[ticket.job] += 1
+        try:
+            self._when_free(ticket)
+        finally:
+            with self._lock:
+                self._at_hand[ticket.job] -= 1
+                self._at_hand += Counter()  # forgets those at zero
+
+    def _when_free(self, ticket: Ticket) -> None:
         while not self._slots.acquire(timeout=_WAIT_SECONDS):
             if self._stopping.is_set():
                 break
@@ -132,6 +152,10 @@ class Desk:
         if isinstance(error, FootnoteError) and not isinstance(error, _MAY_PASS):
             log.info("%s failed: %s", claim.name, one_line(error))
             self._ledger.fail(claim, reason_of(error), one_line(error))
+            return None
+        if isinstance(error, _OF_THE_DISK) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            log.warning("%s waits for the disk: %s", claim.name, one_line(error))
+            self._hand_out([self._ledger.release(claim)], _DISK_SECONDS)
             return None
         known = isinstance(error, FootnoteError)
         if not known:

@@ -66,6 +66,13 @@ class TicketQueue:
             lost += [ticket for ticket in part if _workflow_id(ticket) not in alive]
         return lost
 
+    def delivered(self, executor: str) -> set[str]:
+        """The jobs whose tickets this executor was given and has not finished, as far as the queue knows."""
+        found = self._open().list_workflows(
+            status="PENDING", executor_id=[executor], load_input=False, load_output=False
+        )
+        return {workflow.workflow_id.partition(".")[0] for workflow in found}
+
     def holders(self) -> set[str]:
         """Every executor that tickets were delivered to and that has not finished them."""
         found = self._open().list_workflows(status="PENDING", queue_name=_QUEUE, load_input=False, load_output=False)

@@ -24,6 +24,7 @@ class Sweeper:
         self._register = register
         self._watcher = watcher
         self._queue = queue
+        self._doubtful: set[str] = set()
 
     def take_over(self, me: str, busy: Callable[[], Collection[str]]) -> int:
         """Hand out again what dead workers had, and what this worker has by name but not in hand; returns how many."""
@@ -52,12 +53,21 @@ class Sweeper:
             )
         return len(tickets)
 
-    def find_lost(self) -> int:
-        """Hand out the waiting jobs that the queue does not know, for example after a crash between row and queue."""
+    def find_lost(self, me: str = "", at_hand: Callable[[], Collection[str]] = tuple) -> int:
+        """Hand out the waiting jobs that the queue does not know, for example after a crash between row and queue.
+
+        A full disk can keep the queue from learning that a delivery has ended: one that worker `me` was given and that
+        is not at hand there, in two rounds in a row, counts as lost too.
+        """
         found, after = 0, 0
+        delivered = self._queue.delivered(me) if me else set()
+        idle = delivered - set(at_hand())
+        stuck, self._doubtful = idle & self._doubtful, idle
         while page := self._ledger.unowned(after, _PAGE):
             after = page[-1][0]
-            tickets = self._ledger.hand_out_again(self._queue.missing([ticket for _, ticket in page]))
+            lost = self._queue.missing([ticket for _, ticket in page if ticket.job not in stuck])
+            lost += [ticket for _, ticket in page if ticket.job in stuck]
+            tickets = self._ledger.hand_out_again(lost)
             self._queue.enqueue(tickets)
             found += len(tickets)
         if found:

@@ -161,7 +161,7 @@ def _sweep(sweeper: Sweeper, desk: Desk, tidy: Callable[[], None], stopping: thr
         try:
             sweeper.take_over(desk.owner, desk.busy)
             if time.monotonic() >= next_find:
-                sweeper.find_lost()
+                sweeper.find_lost(desk.owner, desk.at_hand)
                 sweeper.prune()
                 next_find = time.monotonic() + _FIND_LOST_SECONDS
             if time.monotonic() >= next_tidy:
