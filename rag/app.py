@@ -32,6 +32,7 @@ from rag.history import History
 from rag.llm.registry import Models
 from rag.reading import Reader
 from rag.settings import Settings
+from rag.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,11 @@ class App:
     def door(self) -> Door:
         """Where uploads come in."""
         return Door(self.catalog, self.jobs)
+
+    @property
+    def usage(self) -> Usage:
+        """What was answered and what it cost."""
+        return Usage(self.database)
 
     def start(self) -> None:
         """Follow the corpus, and load the default model in the background."""

@@ -58,6 +58,10 @@ class Settings:
     limit_requests: int = _setting(1200, "Requests a minute of one key or person, once there are accounts. 0: any.")
     limit_streams: int = _setting(32, "Answers, and uploads, that one key or person may have running. 0: any.")
     limit_uploads: int = _setting(600, "Uploads a minute of one key or person. 0: any.")
+    limit_tokens: int = _setting(0, "Tokens, read and written by models, that one person may use in 24 hours. 0: any.")
+    limit_cost: float = _setting(
+        0.0, "What one person's answers may cost in 24 hours, in the models' currency. 0: any."
+    )
     limit_unknown: int = _setting(60, "Requests a minute of one address without a good credential. 0: any.")
     limit_sign_ins: int = _setting(10, "Attempts a minute to sign in from one address, and to one name. 0: any.")
 

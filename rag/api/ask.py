@@ -85,8 +85,7 @@ async def ask(
 
 def begin(app: App, permit: Permit, running: RunningAnswers, question: Ask, path: str) -> RunningAnswer:
     """Begin an answer under the permit that its question came with."""
-    model = question.model or app.settings.model_default
-    permit.told |= {"object": {"collections": ",".join(question.collections)}, "model": model, "mode": question.mode}
+    permit.told |= {"object": {"collections": ",".join(question.collections)}, "mode": question.mode}
     return running.start(permit.guarded(app.answerer.answer(question)), path, permit.caller.person)
 
 
@@ -143,6 +142,7 @@ async def _disconnected(request: Request[Any, Any, Any]) -> None:
 
 
 def _question(permit: Permit, data: AskRequest) -> Ask:
+    permit.check_quota()
     return Ask(
         question=data.question,
         collections=chosen_collections(permit, data.collection, data.collections),

@@ -120,6 +120,7 @@ def _error_json(error: BaseException, path: str) -> dict[str, Any]:
 
 
 def _question(permit: Permit, data: ChatRequest) -> Ask:
+    permit.check_quota()
     name, _, model = data.model.removeprefix(_PREFIX).partition(":")
     question = data.question()
     earlier = tuple(message.text for message in data.messages[:-1] if message.role == "user" and message.text.strip())

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 from anyio import CancelScope
@@ -19,20 +20,22 @@ from litestar.types import Scope as AsgiScope
 from index.errors import NoSuchCollection
 from index.queries import no_such_document
 from index.rows import CollectionInfo, DocumentInfo
+from index.schema import utc_now
 from ingest.errors import NoSuchJob
 from ingest.job import BatchInfo, JobInfo
-from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn
+from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn, TooMany
 from rag.access.limits import Limits
 from rag.access.policy import LEVELS, OPEN, Caller, Level, Scope
 from rag.api.credentials import Credentials
 from rag.app import App
 from rag.errors import NoSuchAnswer
-from rag.events import AnswerEvent, Sources
+from rag.events import AnswerEvent, Sources, Started
 from rag.history import AnswerRecord
 
 Kind = Literal["collection", "document", "job", "batch", "answer"]
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATE: Final = "permit"
+_QUOTA_SECONDS: Final = 600.0  # when to try again once a day's quota is used up; it comes back bit by bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,9 @@ class Permit:
         """The events of an answer; before text of documents leaves, the permit is looked at again."""
         async with aclosing(events):
             async for event in events:
+                if isinstance(event, Started) and not self.caller.open:
+                    local = not event.model or (await asyncio.to_thread(self.app.models.get, event.model)).local
+                    self.told |= {"model": event.model, "answer": event.answer, "left_site": not local}
                 if isinstance(event, Sources):
                     await asyncio.to_thread(self._leaving, {source.document for source in event.sources})
                 yield event
@@ -213,6 +219,22 @@ class Permit:
             for document in documents:
                 if self.app.catalog.document(document).collection not in self.needs:
                     raise NotAllowed("a passage came from a collection that was not asked; nothing is shown of it")
+
+    def check_quota(self) -> None:
+        """What the caller's answers took in the last 24 hours; blocking. Raises TooMany."""
+        caller, settings = self.caller, self.app.settings
+        if caller.open or not (settings.limit_tokens or settings.limit_cost):
+            return
+        spent = self.app.usage.spent(caller.person, utc_now() - timedelta(days=1))
+        for what, used, most in (
+            ("tokens", spent.tokens, settings.limit_tokens),
+            ("cost", spent.cost, settings.limit_cost),
+        ):
+            if 0 < most <= used:
+                raise TooMany(
+                    f"the {what} of your answers in 24 hours came to {used:g} of {most:g}; ask again later",
+                    _QUOTA_SECONDS,
+                )
 
     def hold(self, kind: str, most: int) -> None:
         """Take a place until the request ends. Raises TooMany."""

@@ -30,6 +30,7 @@ from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
 from rag.api.session import SessionController
+from rag.api.usage import usage
 from rag.app import App
 from rag.web.pages import create_page_router
 
@@ -72,6 +73,7 @@ def create_server(app: App) -> Litestar:
             GrantController,
             KeyController,
             AuditController,
+            usage,
             list_models,
             list_settings,
             live,

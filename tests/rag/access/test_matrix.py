@@ -155,6 +155,7 @@ MATRIX: Mapping[str, Row] = {
     "GET /api/v1/audit/export": ONLY_ADMINS,
     "GET /api/v1/audit/verify": ONLY_ADMINS,
     "GET /api/v1/settings": ONLY_ADMINS,
+    "GET /api/v1/usage": Row(KNOWN),
     "GET /api/v1/metrics": ONLY_ADMINS,
     "GET /api/v1/models": Row(KNOWN),
     "GET /api/v1/collections": Row(KNOWN),
@@ -165,6 +166,7 @@ MATRIX: Mapping[str, Row] = {
         MANAGERS, lambda world: Call({"collection": world.granted()}), HIDDEN
     ),
     "GET /api/v1/collections/{collection}/documents": READ,
+    "GET /api/v1/collections/{collection}/documents/report": READ,
     "POST /api/v1/collections/{collection}/documents": Row(
         WRITERS, in_collection(params={"name": "a.md"}, content=b"# A"), HIDDEN
     ),

@@ -226,6 +226,8 @@ async def test_asking_leaves_a_line_without_the_question(world: World) -> None:
     line = world.service.app.access.audit.entries(limit=1).items[0]
     assert (line.actor_name, line.action, line.object) == ("reader", "ask", f"collections:{collection}")
     assert line.detail["mode"] == "quote"
+    assert line.detail["left_site"] is False
+    assert line.detail["answer"].startswith("a_")
     assert "secret plan" not in json.dumps(line.detail)
 
 
@@ -244,6 +246,27 @@ async def test_limits_of_requests_and_streams(build: Callable[..., Service]) -> 
         assert statuses == [200, 200, 200, 429, 429]
         http.headers.update(world.headers("writer"))
         assert (await http.get("/api/v1/models")).status_code == 200
+
+
+async def test_what_is_spent_is_told_and_limited(build: Callable[..., Service]) -> None:
+    world = populate(build("The plan is long.", limit_tokens=10))
+    collection = world.granted()
+    world.document(collection)
+    body = {"question": "What is the plan?", "collection": collection}
+    async with client_of(world.service) as http:
+        assert (await http.post("/api/v1/ask", json=body, headers=world.headers("reader"))).status_code == 200
+        refused = await http.post("/api/v1/ask", json=body, headers=world.headers("reader"))
+        chat = {"model": f"footnote/{collection}", "messages": [{"role": "user", "content": "What?"}]}
+        also = await http.post("/v1/chat/completions", json=chat, headers=world.headers("reader"))
+        assert (refused.status_code, also.status_code) == (429, 429)
+        assert (await http.post("/api/v1/ask", json=body, headers=world.headers("writer"))).status_code == 200
+        everything = (await http.get("/api/v1/usage", headers=world.headers("admin"))).json()["items"]
+        assert {(line["name"], line["answers"]) for line in everything} == {("reader", 1), ("writer", 1)}
+        assert all(line["prompt_tokens"] + line["completion_tokens"] >= 10 for line in everything)
+        own = (await http.get("/api/v1/usage", headers=world.headers("reader"))).json()["items"]
+        assert [line["name"] for line in own] == ["reader"]
+        past = {"since": "2020-01-01T00:00:00Z", "until": "2020-02-01T00:00:00Z"}
+        assert (await http.get("/api/v1/usage", params=past, headers=world.headers("admin"))).json()["items"] == []
 
 
 async def test_without_an_owner_nothing_needs_a_credential(build: Callable[..., Service]) -> None:
