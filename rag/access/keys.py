@@ -55,9 +55,11 @@ class Keys:
     def create(
         self, person: str, name: str, scopes: Sequence[Scope], by: Actor, expires_at: datetime | None = None
     ) -> NewKey:
-        """A new key of a person (id or name). Raises NoSuchPerson, BadAccess for an expiry in the past."""
+        """A new key of a person (id or name). Raises NoSuchPerson, and BadAccess for a bad name or expiry."""
         if expires_at is not None and expires_at <= utc_now():
             raise BadAccess(f"the key would have expired at {expires_at:%Y-%m-%d %H:%M}; name a time to come")
+        if not name.isprintable():
+            raise BadAccess("the key's name has characters that cannot be shown; name it in plain words")
         new_id = secrets.token_hex(8)
         raw = new_key(new_id)
         with self._database.write() as session:

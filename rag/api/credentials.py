@@ -58,7 +58,9 @@ def peer_of(scope: HTTPScope, headers: Headers, trusted_proxies: Sequence[str]) 
     peer = client[0] if client else "unknown"
     if peer not in trusted_proxies:
         return peer
-    for hop in reversed([part.strip() for part in headers.get("x-forwarded-for", "").split(",")]):
+    # Every header of that name, in order: a proxy may add its own behind one that the client made up.
+    hops = ",".join(headers.getall("x-forwarded-for", [])).split(",")
+    for hop in reversed([part.strip() for part in hops]):
         if hop in trusted_proxies:
             continue
         try:

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import License
+from litestar.openapi.spec import Components, License, SecurityScheme
 
 from rag.api.permit import known
 
@@ -57,6 +57,18 @@ def openapi_config() -> OpenAPIConfig:
         version=metadata.version("footnote"),
         description="Answers support questions from your own documents, with a footnote on every sentence.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(type="http", scheme="bearer", description="An API key; `footnote keys create`."),
+                "session": SecurityScheme(
+                    type="apiKey",
+                    name="__Host-footnote",
+                    security_scheme_in="cookie",
+                    description="From `POST /api/v1/session`; writes need X-CSRF-Token. On loopback it is `footnote`.",
+                ),
+            }
+        ),
+        security=[{}, {"key": []}, {"session": []}],
         openapi_router=Router("/api", route_handlers=[], include_in_schema=False, opt=known("read")),
         use_handler_docstrings=True,
         render_plugins=[ListingPage(), JsonRenderPlugin()],

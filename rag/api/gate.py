@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from anyio import CancelScope
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -56,7 +57,8 @@ class Gate:
         finally:
             del self._live[permit]
             permit.close()
-        await self._record(permit, sent.status)
+            with CancelScope(shield=True):  # what was done is written down also when the client has left
+                await self._record(permit, sent.status)
 
     async def watch(self) -> None:
         """Look at running requests again and again; runs until it is cancelled."""

@@ -65,7 +65,7 @@ class KeyWanted(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=200)] = ""
     scopes: tuple[Scope, ...] = ("ask", "read")
     person: str | None = None
-    expires_at: datetime | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Rotation(Struct, forbid_unknown_fields=True):

@@ -122,6 +122,23 @@ async def test_guessing_is_slow_and_told(world: World) -> None:
     assert sum(line.action == "session.refused" for line in lines) == 10
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"expires_at": "2000-01-01T00:00:00Z"},
+        {"expires_at": "2100-01-01T00:00:00"},
+        {"name": "a\u0000b"},
+        {"scopes": []},
+        {"scopes": ["root"]},
+        {"person": "u_none", "scopes": ["read"]},
+    ],
+)
+async def test_a_malformed_key_is_refused(world: World, wanted: dict[str, Any]) -> None:
+    async with client_of(world.service) as http:
+        answer = await http.post("/api/v1/keys", json=wanted, headers=world.headers("owner"))
+    assert answer.status_code in (404, 422), answer.text
+
+
 async def test_a_key_has_its_scopes_and_no_more(world: World) -> None:
     keys = world.service.app.access.keys
     collection = world.granted()
@@ -331,6 +348,12 @@ def test_the_peer_behind_proxies(client: str, forwarded: str, peer: str) -> None
     headers = [(b"host", b"localhost"), (b"x-forwarded-for", forwarded.encode())]
     scope: Any = {"type": "http", "scheme": "http", "headers": headers, "client": (client, 1)}
     assert credentials_of(scope, ("10.0.0.1", "10.0.0.2")).peer == peer
+
+
+def test_a_forwarded_address_that_the_client_made_up_is_not_believed() -> None:
+    headers = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"1.2.3.4")]
+    scope: Any = {"type": "http", "scheme": "http", "headers": headers, "client": ("10.0.0.1", 1)}
+    assert credentials_of(scope, ("10.0.0.1",)).peer == "1.2.3.4"
 
 
 async def test_a_body_that_does_not_come_is_given_up() -> None:
