@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +30,7 @@ _FILES_PER_CHILD = 200
 _GROWN_BYTES = 400 * 1024**2
 _START_SECONDS = 60.0  # a cold disk and a busy machine
 _BYTES_PER_CHARACTER = 24  # of a reply: text, spans and rows together
+_CHILD_LOST = (BrokenDocument, ParserLimit)
 _TIME_SIGNALS = (signal.SIGXCPU, signal.SIGALRM)
 
 
@@ -59,6 +61,17 @@ class Sandbox:
         OSError when the file itself cannot be opened.
         """
         limits = limits or ParseLimits()
+        try:
+            return self._parse(path, name, limits)
+        except _CHILD_LOST as error:
+            # Drawing a page for OCR may cost the child where reading the text layer does not.
+            if limits.ocr == "off" or not _is_pdf(path):
+                raise
+            document = self._parse(path, name, replace(limits, ocr="off"))
+            note = f"pages without text could not be recognised: {error}"
+            return replace(document, report=replace(document.report, dropped=(*document.report.dropped, note)))
+
+    def _parse(self, path: Path, name: str, limits: ParseLimits) -> Document:
         request = Request(str(path.resolve()), name, limits)
         try:
             reply = self._ask(request)
@@ -200,6 +213,11 @@ class _Child:
                 f"the parser crashed on the file ({signal.Signals(-code).name}); the file was refused"
             )
         return BrokenDocument(f"the parser ended without an answer (exit code {code}); the file was refused")
+
+
+def _is_pdf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"%PDF-" in file.read(1024)
 
 
 def _too_slow(limits: ParseLimits) -> str:

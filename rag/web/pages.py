@@ -27,7 +27,10 @@ from rag.web.view import WINDOW, pieces, window
 
 _FOLDER: Final = Path(__file__).parent
 _EXAMPLES: Final[Mapping[str, Any]] = json.loads((_FOLDER / "examples.json").read_text(encoding="utf-8"))
-_FORMATS: Final = ".pdf,.docx,.html,.htm,.md,.markdown,.rst,.txt,.text,.log,.csv,.tsv,.json,.jsonl"
+_FORMATS: Final = (
+    ".pdf,.docx,.pptx,.xlsx,.odt,.epub,.rtf,.html,.htm,.md,.markdown,.rst,.adoc,.txt,.text,.log,.csv,.tsv,.json,.jsonl,"
+    ".eml,.mbox,.zip"
+)
 
 
 PageRequest = Request[Any, Any, Any]

@@ -3,6 +3,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from ingest.job import CANCELLABLE, MAX_ATTEMPTS, PAUSABLE, Progress, Ticket, cl
 from ingest.jobs import Jobs
 from ingest.ledger import Claim, Ledger, LostJobError
 from ingest.queue import TicketQueue
+from ingest.sweep import Sweeper
 from tests.fakes import FaultyFiles
 from tests.ingest.job_rig import Rig, open_rig
 
@@ -299,3 +301,30 @@ def test_a_paused_job_waits_for_its_resume_and_a_batch_is_changed_as_one(rig: Ri
     assert rig.jobs.batch(batch).counts == {"paused": 2}
     assert rig.jobs.each_of(batch, CANCELLABLE, rig.jobs.cancel) == 2
     assert rig.jobs.batch(batch).ended
+
+
+class ForgetfulQueue:
+    """A queue that believes to have delivered these jobs to `me` and never learned that they ended."""
+
+    def __init__(self, jobs: set[str]) -> None:
+        self.jobs = jobs
+        self.enqueued: list[Ticket] = []
+
+    def delivered(self, executor: str) -> set[str]:
+        return self.jobs
+
+    def missing(self, tickets: list[Ticket]) -> list[Ticket]:
+        return []
+
+    def enqueue(self, tickets: list[Ticket]) -> None:
+        self.enqueued += tickets
+
+
+def test_a_delivery_that_never_ended_is_handed_out_again_in_the_second_round(rig: Rig) -> None:
+    first, second = rig.submit("a.txt", "one"), rig.submit("b.txt", "two")
+    queue: Any = ForgetfulQueue({first.id, second.id})
+    unused: Any = None
+    sweeper = Sweeper(Ledger(rig.database), unused, unused, queue)
+    assert sweeper.find_lost("me", lambda: [second.id]) == 0
+    assert sweeper.find_lost("me", lambda: [second.id]) == 1
+    assert queue.enqueued == [Ticket(first.id, 2)]
