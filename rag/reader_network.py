@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
-from transformers import AttentionInterface, AutoModel
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModel
+from transformers.masking_utils import sdpa_mask
 
 EMBEDDINGS = "encoder.embeddings."  # these weights stay those of the packaged encoder and are not stored again
 
@@ -35,6 +36,7 @@ def _attend(
 
 
 AttentionInterface.register("sdpa_float32", _attend)
+AttentionMaskInterface.register("sdpa_float32", sdpa_mask)  # without it padding would be read like words
 
 
 class GroundingNetwork(nn.Module):  # type: ignore[misc]  # torch comes untyped

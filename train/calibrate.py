@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.datasets import Case, read_claims, read_qa
+from eval.datasets import Case, read_claims, read_qa, read_suite
 from eval.metrics import auroc, says
 from eval.workplace import add_folder, add_texts, temporary_app
 from index.embedder import Embedder
@@ -38,7 +38,9 @@ from rag.verify import premises_of, support_features
 from train.logistic import Row, fit
 
 CALIBRATION = Path("rag/calibration.json")
-SAMPLE = Path("samples/merrowdeck/documents")
+SAMPLE = Path("samples/merrowdeck")
+# What a case of each corpus weighs in the decision: the sample is small, and the only one that looks like support.
+WEIGHTS = {"squad2": 1.0, "clapnq": 1.5, "sample": 0.5, "golden": 12.0}
 STRANGERS = 400  # questions about something else, per corpus
 EVIDENCE_PRIOR = {
     "read": 1.0, "read_gap": -3.0, "read_passage": 0.0, "read_answerable": 0.0,
@@ -119,10 +121,12 @@ def look_at_all(data: Path, app: App, reader: Reader | None, limit: int | None) 
         looked += look(app, reader, name, collection, cases)
         print(f"{name}: {len(found.texts)} passages, {len(cases)} questions", flush=True)
     collection = app.catalog.create_collection(name="sample").id
-    add_folder(app, collection, SAMPLE)
+    add_folder(app, collection, SAMPLE / "documents")
     others = read_qa(data / "qa" / "squad2.jsonl", STRANGERS // 2).cases
     asked = [*strangers(data, STRANGERS), *(Case(f"{c.id}-there", c.question, "offtopic") for c in others)]
-    return looked + list(look(app, reader, "sample", collection, asked))
+    golden = read_suite(SAMPLE / "golden.jsonl")
+    looked += look(app, reader, "sample", collection, asked)
+    return looked + list(look(app, reader, "golden", collection, golden))
 
 
 def labelled_units(looked: Looked) -> list[Row]:
@@ -152,7 +156,11 @@ def fit_grounding(looked: Sequence[Looked], *, read: bool) -> tuple[Logistic, Lo
     evidence = fit([row for item in looked for row in labelled_units(item)], prior(EVIDENCE_PRIOR))
     ranked = [(item, FeatureScorer.ordered(evidence, item.passages, item.units)) for item in looked if item.units]
     rows = [
-        (decision_features(item.case.question, item.passages, found), quoted_right(item, found), 1.0)
+        (
+            decision_features(item.case.question, item.passages, found),
+            quoted_right(item, found),
+            WEIGHTS[item.corpus],
+        )
         for item, found in ranked
         if fitted_on(item.case.question)
     ]
@@ -172,10 +180,11 @@ def grounding_figures(held_out: Sequence[tuple[Looked, tuple[Evidence, ...]]], d
         scores = np.array([decision.probability(decision_features(i.case.question, i.passages, r)) for i, r in here])
         right = np.array([quoted_right(item, ranked) for item, ranked in here])
         kinds = np.array([item.case.kind for item, _ in here])
-        for threshold in (0.3, 0.4, 0.5):
+        for threshold in (0.25, 0.3, 0.35, 0.4):
             silent = scores < threshold
             found[f"{corpus}_offtopic_abstained_{threshold}"] = float(np.mean(silent[kinds == "offtopic"]))
             if (kinds == "answerable").any():
+                found[f"{corpus}_answered_{threshold}"] = float(np.mean(~silent[kinds == "answerable"]))
                 found[f"{corpus}_answered_right_{threshold}"] = float(np.mean((right & ~silent)[kinds == "answerable"]))
                 found[f"{corpus}_abstained_{threshold}"] = float(np.mean(silent[kinds == "unanswerable"]))
                 own = kinds != "offtopic"
