@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from index.errors import DatabaseUnusable, EmbedderUnavailable, FootnoteError
 from ingest.blobs import StoredBlob
 from ingest.errors import StorageFull
-from ingest.job import Progress, Ticket, one_line, reason_of
+from ingest.job import MAX_ATTEMPTS, Progress, Ticket, one_line, reason_of
 from ingest.ledger import Claim, Ledger, LostJobError
 from ingest.pipeline import Pipeline
 
@@ -53,7 +53,9 @@ class Desk:
         self._ledger = ledger
         self._pipeline = pipeline
         self._hand_out = hand_out
+        self._count = slots
         self._slots = threading.BoundedSemaphore(slots)
+        self._alone = threading.Lock()
         self._lane = threading.BoundedSemaphore(max(1, slots - 1))  # of large files
         self._stopping = stopping
         self._busy: set[str] = set()
@@ -97,7 +99,9 @@ class Desk:
         try:
             # An unclaimed ticket is lost here; whoever leaves hands out again what nobody owns.
             claim = None if self._stopping.is_set() else self._ledger.claim(ticket, self.owner)
-            if claim is not None:
+            if claim is not None and claim.attempt >= MAX_ATTEMPTS and self._count > 1:
+                self._work_alone(self._ledger.release(claim))
+            elif claim is not None:
                 self._work(claim)
         except LostJobError:
             log.debug("job %s was cancelled or taken over", ticket.job)
@@ -106,6 +110,23 @@ class Desk:
         finally:
             with self._lock:
                 self._busy.discard(ticket.job)
+
+    def _work_alone(self, ticket: Ticket) -> None:
+        """The last attempt, with nothing beside it: if the worker dies now, no other file is to blame or suffers."""
+        if not self._alone.acquire(blocking=False):
+            self._hand_out([ticket], _LANE_SECONDS)
+            return
+        taken = 0
+        try:
+            while taken < self._count - 1 and not self._stopping.is_set():
+                taken += self._slots.acquire(timeout=_WAIT_SECONDS)
+            claim = None if self._stopping.is_set() else self._ledger.claim(ticket, self.owner)
+            if claim is not None:
+                self._work(claim)
+        finally:
+            for _ in range(taken):
+                self._slots.release()
+            self._alone.release()
 
     def _work(self, claim: Claim) -> None:
         earlier = self._ledger.before(claim)

@@ -188,7 +188,6 @@ def _options(ticket: Ticket, delay_seconds: float) -> EnqueueOptions:
         app_version=TICKET_VERSION,
     )
     options["priority"] = next(place for place, limit in enumerate(_SIZES, 1) if ticket.size < limit)
-    options["priority"] = next(place for place, limit in enumerate(_SIZES, 1) if ticket.size < limit)
     if delay_seconds > 0:
         options["delay_seconds"] = delay_seconds
     return options
