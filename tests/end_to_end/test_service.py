@@ -266,7 +266,7 @@ def test_what_cannot_be_served_is_said_in_one_line(server: ServerProcess, tmp_pa
     assert "another server" in one_line_failure("--data", str(server.data), "serve", "--port", "0")
     (tmp_path / "file").write_text("no folder")
     assert "cannot be written" in one_line_failure("--data", str(tmp_path / "file" / "x"), "serve", "--port", "0")
-    assert "accounts" in one_line_failure("--data", str(tmp_path / "a"), "serve", "--host", "0.0.0.0")
+    assert "create-owner" in one_line_failure("--data", str(tmp_path / "a"), "serve", "--host", "0.0.0.0")
 
 
 def test_a_second_start_is_cheap_and_an_end_leaves_no_process(tmp_path: Path, models: Path) -> None:
