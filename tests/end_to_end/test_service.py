@@ -274,8 +274,8 @@ def test_a_second_start_is_cheap_and_an_end_leaves_no_process(tmp_path: Path, mo
     server = ServerProcess(tmp_path / "data", models)
     process = psutil.Process(server.process.pid)
     spent = process.cpu_times()
-    # Processor time and not the clock, because other programs may be busy: on a free machine the clock shows less.
-    assert spent.user + spent.system < 5.0
+    # Processor time and not the clock, because other programs may be busy; torch alone would take it past this.
+    assert spent.user + spent.system < 8.0
     assert not any("libtorch" in mapped.path for mapped in process.memory_maps())
     children = process.children(recursive=True)
     assert server.stop() == 0, "".join(server.lines)
