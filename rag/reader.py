@@ -28,6 +28,7 @@ OVERLAP_TOKENS = 64
 BUDGET = 2048  # padded tokens of a batch
 STEP = 16
 WEIGHTS = "weights/grounding.safetensors"
+FORM = 2  # of the converted graph: another number, and files converted before are not used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class OpenVINOReader:
 
                 return convert(encoder, weights)
 
-            graph = read_or_convert(core, cache / f"grounding-{self.revision}", made)
+            graph = read_or_convert(core, cache / f"grounding-{self.revision}-{FORM}", made)
         config = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": self._lanes,
