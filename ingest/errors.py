@@ -9,6 +9,7 @@ IngestError
 │   ├── BrokenDocument          damaged, truncated, or refused by its parser
 │   └── ParserLimit             too large, too slow or too deep for the sandbox
 ├── NoSuchJob
+├── NoSuchPage                  a document has no such page, or none that can be shown as a picture
 ├── JobNotRetryable
 ├── UploadTooLarge
 ├── SyncNotConfirmed            the folder or the collection changed since the difference was shown
@@ -68,3 +69,7 @@ class UploadTooLarge(IngestError):
 
 class StorageFull(IngestError):
     """There was no room for the bytes."""
+
+
+class NoSuchPage(IngestError):
+    """A document has no page of this number, or its pages have no picture."""

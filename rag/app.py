@@ -22,6 +22,7 @@ from ingest.blobs import Blobs
 from ingest.door import Door
 from ingest.jobs import Jobs
 from ingest.parse.limits import OcrMode, ParseLimits
+from ingest.pictures import Pictures
 from rag.access.room import Access
 from rag.answer import Answerer, Grounding
 from rag.errors import DataFolderUnusable
@@ -75,6 +76,10 @@ class App:
     reader: Reader | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     model_state: str = "not loaded yet"  # "ok" once the default model can speak
+    pictures: Pictures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.catalog, self.blobs)
 
     @property
     def door(self) -> Door:
@@ -94,6 +99,7 @@ class App:
 
     def close(self) -> None:
         """Close every part, the users before the used."""
+        self.pictures.close()
         self.answerer.close()
         self.models.close()
         self.searcher.close()

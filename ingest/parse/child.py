@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ingest.errors import UnreadableDocument
 from ingest.parse.formats import parse_file
+from ingest.parse.picture import draw_page
 from ingest.parse.wire import Reply, Request, encode, read_request
 
 _OPEN_FILES = 32
@@ -43,6 +44,8 @@ def main() -> None:
 
 def _serve(request: Request) -> Reply:
     try:
+        if request.order is not None:
+            return Reply(picture=draw_page(Path(request.path), request.order), peak_bytes=_peak_bytes())
         document = parse_file(Path(request.path), request.name, request.limits)
     except UnreadableDocument as error:
         return Reply(error=type(error).__name__, message=str(error), peak_bytes=_peak_bytes())

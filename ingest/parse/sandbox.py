@@ -24,6 +24,7 @@ import ingest
 from ingest.document import Document
 from ingest.errors import BrokenDocument, ParserLimit
 from ingest.parse.limits import ParseLimits
+from ingest.parse.picture import Order, Picture
 from ingest.parse.wire import HEADER, UNREADABLE, Reply, Request, decode_reply, encode
 
 _FILES_PER_CHILD = 200
@@ -71,17 +72,24 @@ class Sandbox:
             note = f"pages without text could not be recognised: {error}"
             return replace(document, report=replace(document.report, dropped=(*document.report.dropped, note)))
 
+    def draw(self, path: Path, order: Order, limits: ParseLimits) -> Picture:
+        """One page of the PDF `path` as a picture. Raises as `parse` does."""
+        reply = self._ask_twice(Request(str(path.resolve()), path.name, limits, order))
+        if reply.picture is not None:
+            return reply.picture
+        raise _refusal(reply)
+
     def _parse(self, path: Path, name: str, limits: ParseLimits) -> Document:
-        request = Request(str(path.resolve()), name, limits)
-        try:
-            reply = self._ask(request)
-        except _WarmChildKilled:
-            reply = self._ask(request)
+        reply = self._ask_twice(Request(str(path.resolve()), name, limits))
         if reply.document is not None:
             return reply.document
-        if reply.error == "OSError":
-            raise OSError(reply.message)
-        raise UNREADABLE.get(reply.error, BrokenDocument)(reply.message)
+        raise _refusal(reply)
+
+    def _ask_twice(self, request: Request) -> Reply:
+        try:
+            return self._ask(request)
+        except _WarmChildKilled:
+            return self._ask(request)
 
     def close(self) -> None:
         """End the idle children. A sandbox may be used again afterwards."""
@@ -213,6 +221,12 @@ class _Child:
                 f"the parser crashed on the file ({signal.Signals(-code).name}); the file was refused"
             )
         return BrokenDocument(f"the parser ended without an answer (exit code {code}); the file was refused")
+
+
+def _refusal(reply: Reply) -> Exception:
+    if reply.error == "OSError":
+        return OSError(reply.message)
+    return UNREADABLE.get(reply.error, BrokenDocument)(reply.message)
 
 
 def _is_pdf(path: Path) -> bool:

@@ -9,22 +9,25 @@ import msgspec
 from ingest import errors
 from ingest.document import Document
 from ingest.parse.limits import ParseLimits
+from ingest.parse.picture import Order, Picture
 
 HEADER = struct.Struct(">Q")  # length of the message in bytes
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One file to parse."""
+    """One file to parse, or one page of it to draw."""
 
     path: str
     name: str
     limits: ParseLimits
+    order: Order | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A document, or the class and sentence of why there is none. `peak_bytes` is the child's largest memory."""
+    """What was wanted, or the class and sentence of why there is none. `peak_bytes` is the child's largest memory."""
 
     document: Document | None = None
+    picture: Picture | None = None
     error: str = ""
     message: str = ""
     peak_bytes: int = 0

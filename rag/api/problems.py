@@ -57,6 +57,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     ingest.BrokenDocument: Row(422, "broken-document", "The document is damaged"),
     ingest.ParserLimit: Row(422, "parser-limit", "The document exceeds the parser's limits"),
     ingest.NoSuchJob: Row(404, "no-such-job", "No such job"),
+    ingest.NoSuchPage: Row(404, "no-such-page", "No such page"),
     ingest.JobNotRetryable: Row(409, "job-not-retryable", "The job is in another state"),
     ingest.SyncNotConfirmed: Row(409, "sync-not-confirmed", "The difference has changed"),
     ingest.UploadTooLarge: Row(413, "upload-too-large", "The upload is too large"),

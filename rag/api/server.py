@@ -26,6 +26,7 @@ from rag.api.jobs import BatchController, JobController
 from rag.api.openai import OpenAIController, openai_error
 from rag.api.people import GroupController, PeopleController
 from rag.api.permit import admit, provide_permit
+from rag.api.pictures import PictureController
 from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
@@ -61,6 +62,7 @@ def create_server(app: App) -> Litestar:
             CollectionController,
             CollectionDocumentsController,
             DocumentController,
+            PictureController,
             JobController,
             BatchController,
             search,
@@ -83,7 +85,7 @@ def create_server(app: App) -> Litestar:
     )
     openai = Router("/", route_handlers=[OpenAIController], exception_handlers={Exception: openai_error})
     server = Litestar(
-        route_handlers=[api, openai, create_page_router(app)],
+        route_handlers=[api, openai, create_page_router()],
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
             "permit": Provide(provide_permit, sync_to_thread=False),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from index.catalog import Catalog, NewChunk, NewDocument
 from index.database import Database
@@ -46,25 +47,35 @@ class Service:
     def collection(self, name: str = "guides", **fields: Any) -> str:
         return self.app.catalog.create_collection(name, **fields).id
 
-    def document(self, collection: str, text: str, name: str = "guide.md", title: str = "Guide") -> str:
+    def pdf_document(self, collection: str, text: str, name: str = "guide.pdf", title: str = "Guide") -> str:
+        """Put a PDF of one page with one line."""
+        written = io.BytesIO()
+        canvas = Canvas(written)
+        canvas.drawString(60, 800, text)
+        canvas.save()
+        return self.document(collection, text, name, title, written.getvalue())
+
+    def document(
+        self, collection: str, text: str, name: str = "guide.md", title: str = "Guide", pdf: bytes = b""
+    ) -> str:
         """Put a document with one chunk per paragraph, and let the views catch up."""
         chunks, start = [], 0
         for ordinal, part in enumerate(text.split("\n\n")):
             tokens = self.app.embedder.count(part)
             chunks.append(NewChunk(ordinal, start, start + len(part), part, "", None, tokens))
             start += len(part) + 2
-        original = text.encode()
+        original = pdf or text.encode()
         blob = self.app.blobs.put(io.BytesIO(original))
         put = self.app.catalog.put_document(
             NewDocument(
                 collection=collection,
                 name=name,
                 title=title,
-                media_type="text/markdown",
+                media_type="application/pdf" if pdf else "text/markdown",
                 content_hash=hashlib.sha256(original).hexdigest(),
                 size=len(original),
                 text=text,
-                pages=(),
+                pages=((1, 0, len(text)),) if pdf else (),
                 metadata={"product": "router"},
                 report={"characters": len(text)},
                 blob=blob.key,

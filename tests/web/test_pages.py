@@ -48,7 +48,7 @@ def client(catalog: Catalog) -> Iterator[TestClient[Litestar]]:
         permit.identify()
         put_permit(request.scope, permit)
 
-    server = Litestar([create_page_router(app)], before_request=let_in, openapi_config=None)
+    server = Litestar([create_page_router()], before_request=let_in, openapi_config=None)
     with TestClient(server) as opened:
         yield opened
 

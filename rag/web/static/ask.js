@@ -67,6 +67,8 @@ function start() {
     }
     setRunning(null);
     view.draw();
+    const [first] = transcript.citations.flatMap((citation) => citation.sources);
+    if (first) panel.prepare(transcript.source(first.n), [first]);
     question.focus({ preventScroll: true });
   };
 

@@ -60,6 +60,9 @@ class World:
         number = self.number()
         return self.service.document(collection, f"The {MARK} plan {number}.", f"{MARK}-{number}.md", f"{MARK} plan")
 
+    def pdf_document(self, collection: str) -> str:
+        return self.service.pdf_document(collection, f"The {MARK} plan.", f"{MARK}-{self.number()}.pdf", f"{MARK} plan")
+
     def waiting_job(self, collection: str) -> str:
         """A job that waits for ever, because no worker runs."""
         return self.service.app.jobs.submit(collection, f"{MARK}.md", io.BytesIO(b"# x")).id

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from bs4 import BeautifulSoup
 
-from rag.web.pages import own_path
+from rag.web.account_pages import own_path
 from tests.rag.access.people import EVERYBODY, MARK, NOBODY, World, populate
 from tests.rag.conftest import Service, client_of
 

@@ -1,0 +1,25 @@
+"""The pages of owners and admins. Knows people and collections, no figures: the modules fetch those from the API."""
+
+from litestar import Response, get
+
+from rag.access.policy import LEVELS, ROLES, SCOPES
+from rag.api.permit import admins, permit_of
+from rag.web.frame import PageRequest, brief, page
+
+
+@get("/admin", include_in_schema=False, sync_to_thread=True, opt=admins())
+def admin_page(request: PageRequest) -> Response[str]:
+    """People, groups, grants, keys and the audit log."""
+    app = permit_of(request).app
+    collections = app.catalog.collections()
+    return page(
+        request,
+        "admin.html",
+        {"roles": ROLES, "collections": [brief(info) for info in collections]},
+        collections=collections,
+        programs=[person for person in app.access.people.people() if person.role == "service"],
+        roles=ROLES,
+        levels=LEVELS,
+        scopes=SCOPES,
+        active="admin",
+    )

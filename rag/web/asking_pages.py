@@ -1,0 +1,30 @@
+"""The pages of who asks: asking, and what was asked before. Knows no answer: the modules fetch those from the API."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from litestar import Response, get
+from litestar.params import FromQuery
+
+from index.rows import CollectionInfo
+from rag.api.permit import known, permit_of
+from rag.web.frame import FOLDER, PageRequest, brief, page
+
+_EXAMPLES: Final[Mapping[str, Any]] = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
+
+
+@get("/", include_in_schema=False, sync_to_thread=True, opt=known("read"))
+def ask_page(request: PageRequest, collection: FromQuery[str | None] = None) -> Response[str]:
+    """Ask, and read the conversation."""
+    collections = permit_of(request).collections()
+    data = {"examples": _EXAMPLES, "collections": [brief(info) for info in collections]}
+    chosen = _chosen(collections, collection)
+    return page(request, "ask.html", data, collections=collections, chosen=chosen, active="ask")
+
+
+def _chosen(collections: Sequence[CollectionInfo], wanted: str | None) -> CollectionInfo | None:
+    """The collection named in the address, else the first with documents, else the first."""
+    named = [info for info in collections if wanted in (info.name, info.id)]
+    filled = [info for info in collections if info.documents]
+    return next(iter([*named, *filled, *collections]), None)
