@@ -26,6 +26,7 @@ from rag.api.connection import BoundedHead
 from rag.api.server import create_server
 from rag.app import build_app, check_data_folder, open_access
 from rag.errors import AddressInUse, DataFolderInUse, NotLoopback, SettingsError
+from rag.optimizing import BackgroundOptimizer
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -57,10 +58,13 @@ def run_server(
         try:
             app.start()
             workers = Workers(worker_command(settings), settings.server_workers)
+            optimizer = BackgroundOptimizer(app.models, settings)
             server = _Server(create_server(app), settings, lambda: _ready(listener, workers, scheme, on_ready))
             try:
+                optimizer.start()
                 server.run(sockets=[listener])
             finally:
+                optimizer.close()
                 workers.close()
         finally:
             app.close()

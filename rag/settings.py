@@ -102,12 +102,27 @@ class Settings:
     ingest_ocr_languages: str = _setting("eng", "Languages of scanned pages as tesseract names them, as in `eng+deu`.")
 
     model_default: str = _setting("local", "Model that answers when the question names none.")
+    model_allowed: tuple[str, ...] = _setting((), "Models that may be chosen beside the default one. Empty: all.")
     model_path: str = _setting("", "Path of a GGUF file for `local`. Empty: the packaged SmolLM2-135M-Instruct.")
     model_threads: int = _setting(0, "Processor threads for the local model. 0: all.")
     model_gpu_layers: int = _setting(0, "Layers to offload when the build has a GPU backend.")
     model_context_tokens: int = _setting(4096, "Context of each running answer, in tokens of the model.")
     model_sequences: int = _setting(4, "Answers the local model generates at the same time.")
     model_queue: int = _setting(32, "Questions that may wait for the local model; more get 503 with Retry-After.")
+
+    model_idle_seconds: float = _setting(
+        0.0,
+        "How long a local model may be unused before it leaves the memory; the next question loads it. 0: it stays.",
+    )
+    model_optimize: str = _setting(
+        "auto",
+        "`auto`: when the server has nothing to do, the default local model is converted once into what is fastest on "
+        "this processor, as `footnote models optimize` does.",
+        choices=("auto", "off"),
+    )
+    model_optimize_loss: float = _setting(
+        0.01, "By which share the perplexity of a converted model may be higher than that of the file as shipped."
+    )
 
     openai_base_url: str = _setting("", "Base URL of an OpenAI-compatible endpoint. Empty: the official one.")
     openai_api_key: str = _setting("", "Key for that endpoint. Without it there is no such model.", secret=True)

@@ -1,4 +1,4 @@
-"""`footnote settings`, `models` and `doctor`: what is set, what is there, what is missing. Changes nothing."""
+"""`footnote settings` and `doctor`: what is set, what is there, what is missing. Changes nothing."""
 
 import platform
 import shutil
@@ -45,26 +45,6 @@ def _shown(settings: Settings, attribute: str) -> str:
     if is_secret(attribute):
         return "(set)" if value else "(not set)"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
-@click.group("models")
-def models() -> None:
-    """The models that can answer."""
-
-
-@models.command("list")
-@json_option
-@click.pass_context
-def list_models(ctx: click.Context, as_json: bool) -> None:
-    """List the models by name."""
-    registry = Models(settings_of(ctx))
-    ctx.call_on_close(registry.close)
-    found = registry.describe()
-    if as_json:
-        print_json({"items": found})
-    else:
-        rows = ((m.name, "here" if m.local else "remote", m.context, m.problem or m.title) for m in found)
-        print_table(("name", "runs", "context", "what it is"), rows, empty="No model is configured.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +157,4 @@ def _model_file(settings: Settings) -> Finding:
     return Finding("local model", "ok", described.file)
 
 
-COMMANDS = (settings_command, models, doctor)
+COMMANDS = (settings_command, doctor)

@@ -25,7 +25,7 @@ OWN_COMMANDS = {
     "check": ("rag.cli.checking", "Say of each sentence of ANSWER whether the context supports it."),
     "collections": ("rag.cli.corpus", "List, create, show and delete collections."),
     "documents": ("rag.cli.corpus", "List, show and delete documents."),
-    "models": ("rag.cli.housekeeping", "The models that can answer."),
+    "models": ("rag.cli.models", "List, add, optimize, promote, roll back and remove models."),
     "users": ("rag.cli.accounts", "People and programs that may sign in or call."),
     "keys": ("rag.cli.accounts", "API keys of people and programs."),
     "audit": ("rag.cli.accounts", "Who did what to which object."),

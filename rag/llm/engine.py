@@ -51,6 +51,7 @@ class LocalEngine:
         self._change = threading.Condition()
         self._waiting: deque[Answer] = deque()
         self._inside = 0  # answers that wait or have a sequence
+        self._last_used = time.monotonic()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
         self._thread.start()
@@ -68,6 +69,17 @@ class LocalEngine:
     @property
     def context_tokens(self) -> int:
         return self._decoder.context_tokens
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it has had nothing to do, and nobody has touched it."""
+        with self._change:
+            return 0.0 if self._inside else time.monotonic() - self._last_used
+
+    def touch(self) -> None:
+        """Somebody means to use it."""
+        with self._change:
+            self._last_used = time.monotonic()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact: the prompt is built by the model's own tokenizer, as for an answer."""
@@ -249,6 +261,7 @@ class LocalEngine:
     def _vacate(self, sequence: int) -> Answer:
         with self._change:
             self._inside -= 1
+            self._last_used = time.monotonic()
         return self._slots.vacate(sequence)
 
 

@@ -56,6 +56,20 @@ def _uses_amx() -> bool:
     return "AMX_INT8 = 1" in build_features()
 
 
+def quantize(source: Path, target: Path, kind: str, threads: int) -> None:
+    """Write `source` in another kind of numbers, as in "Q8_0" or "BF16". Raises ModelUnavailable."""
+    _start_backend()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{kind}")
+    params.allow_requantize = True
+    params.nthread = threads
+    result = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
+    if result != 0 or not target.exists():
+        raise ModelUnavailable(
+            f"llama.cpp cannot write {source.name} as {kind} (it gave {result}); leave this kind out"
+        )
+
+
 class LlamaModel:
     """Weights and vocabulary of one GGUF file; a Vocabulary. Raises ModelUnavailable if it cannot be loaded."""
 

