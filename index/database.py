@@ -7,7 +7,7 @@ they begin, so they never fail half-way because another process wrote meanwhile.
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,25 @@ class Database:
                 if not self.is_sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(7309453)"))
                 _upgrade(connection)
+
+    def copy_to(self, path: Path) -> None:
+        """Write the database of one moment into a new file; others read and write meanwhile. SQLite only."""
+        with self._explained(), closing(self.engine.raw_connection()) as source, closing(sqlite3.connect(path)) as copy:
+            connection: Any = source.driver_connection
+            connection.backup(copy)  # in one step: the copy is of one moment however much is written meanwhile
+
+    def shrink(self) -> bool:
+        """Rewrite the file without its free pages and empty its log: what was deleted is no longer on disk.
+
+        SQLite only; on other databases nothing happens. False if readers of this moment kept the log from emptying.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._explained(), self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("VACUUM")
+            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not busy
 
     def close(self) -> None:
         """Give back every connection."""

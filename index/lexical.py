@@ -13,7 +13,8 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,16 @@ class LexicalMoment:
     def rows(self) -> int:
         """Chunks in the index."""
         return int(self.searcher.num_docs)
+
+    def chunks(self, scope: Scope | None = None) -> NDArray[np.int64]:
+        """(n,) the ids of all chunks in scope, in no order."""
+        query = Query.boolean_query([(Occur.Must, Query.all_query()), *_limits(scope or Scope())])
+        hits = self.searcher.search(query, max(1, self.rows), count=False).hits
+        return np.array(self.searcher.fast_field_values("chunk", [address for _, address in hits]), np.int64)
+
+    def remembers(self, document: int) -> int:
+        """How many chunks of a document (key) its files hold, those counted that were removed and not yet purged."""
+        return int(self.searcher.doc_freq("document", document))
 
     def search(
         self, question: str, k: int, scope: Scope | None = None
@@ -204,19 +215,35 @@ class _WorkFolder:
         os.close(self.lock)
 
 
-def _new_work_folder(parent: Path) -> _WorkFolder:
-    parent.mkdir(parents=True, exist_ok=True)
-    path = parent / f"work-{secrets.token_hex(6)}"
-    # Nobody may sweep between the making of a folder and the locking of it.
+def older_work_folders(parent: Path, than: float) -> list[str]:
+    """Names of the work folders of living processes that were opened before `than` (seconds since the epoch)."""
+    if not parent.is_dir():
+        return []
+    with _guarded(parent):
+        _sweep(parent)
+        locks = sorted(parent.glob(f"work-*/{_LOCK}"))
+        return [lock.parent.name for lock in locks if lock.stat().st_mtime < than]
+
+
+@contextmanager
+def _guarded(parent: Path) -> Iterator[None]:
+    """Nobody may sweep between the making of a folder and the locking of it."""
     guard = os.open(parent / "work.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(guard)
+
+
+def _new_work_folder(parent: Path) -> _WorkFolder:
+    parent.mkdir(parents=True, exist_ok=True)
+    path = parent / f"work-{secrets.token_hex(6)}"
+    with _guarded(parent):
         _sweep(parent)
         path.mkdir()
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
         fcntl.flock(lock, fcntl.LOCK_EX)
-    finally:
-        os.close(guard)
     return _WorkFolder(path, lock)
 
 

@@ -7,7 +7,7 @@ have spoken, so a document whose deletion returned before the question came is n
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from index.filters import Filters
 from index.follow import read_vectors
 from index.fusion import fuse, single
 from index.passage import SearchMode, SearchResult
+from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.views import Moment, Views
 
@@ -108,6 +109,27 @@ class Searcher:
     def compact(self) -> None:
         """Write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
         self._views.compact()
+
+    def verify(self) -> Iterator[Finding]:
+        """Hold the truth to its laws, and the views and snapshots to the truth."""
+        yield from check_truth(self._database, self._stamp, self._embedder.stamp.dimension)
+        faults = self._views.snapshot_faults()  # before the views are opened, which sets bad ones aside
+        yield Finding("view", "snapshots", not faults, "; ".join(faults) or "match their checksums")
+        yield from check_views(self._database, self._stamp, self._views.catch_up())
+
+    def repair(self) -> None:
+        """Build both views anew from SQL; other processes follow. Raises OSError if the disk refuses."""
+        self._views.rebuild()
+
+    def traces(self, document: str) -> Iterator[Finding]:
+        """Look for what a deleted document (id) left in rows, views and snapshots.
+
+        Raises NoSuchDocument if it is still there or never was.
+        """
+        key, at = deletion(self._database, document)
+        yield from traces(self._database, key, self._views.catch_up())
+        older = self._views.older_copies(at.timestamp())
+        yield Finding("trace", "older copies of the views", not older, "; ".join(older) or "none")
 
     def status(self) -> Mapping[str, Any]:
         """`ready`, `applied_seq`, `latest_seq`, the class of each view, `chunks`, and counts of trouble."""

@@ -97,7 +97,7 @@ class Snapshots:
             if snapshot.stamp != self.stamp:
                 _log.info("snapshot %s is of %s, not of %s; passed over", folder.name, snapshot.stamp, self.stamp)
             elif not is_ours(snapshot.applied_seq, snapshot.mark):
-                self._set_aside(folder, "it follows another change log than this database's")
+                self._set_aside(folder, "it follows another change log than this database's, or is older than a repair")
             else:
                 return snapshot
         return None
@@ -105,6 +105,29 @@ class Snapshots:
     def discard(self, snapshot: Snapshot, reason: str) -> None:
         """Set aside a snapshot that passed its checksums and still could not be opened."""
         self._set_aside(snapshot.folder, reason)
+
+    def faults(self) -> list[str]:
+        """One line per snapshot that does not match its header, those that were set aside included."""
+        found = [f"{path.name} was set aside earlier" for path in sorted(self.folder.glob(f"{self.kind}-*.bad"))]
+        for folder in self._folders():
+            try:
+                self._verified(folder)
+            except (BadSnapshot, OSError) as error:
+                if folder.exists():
+                    found.append(f"{folder.name}: {error}")
+        return found
+
+    def superseded(self) -> list[str]:
+        """Names of the folders of this kind that no opening would serve from: older ones, and those set aside."""
+        return [path.name for path in self._folders()[1:]] + [
+            path.name for path in sorted(self.folder.glob(f"{self.kind}-*.bad"))
+        ]
+
+    def forget(self) -> None:
+        """Remove every snapshot of this kind, whatever its stamp, and what was set aside."""
+        for path in self.folder.glob(f"{self.kind}-*"):
+            if ".tmp-" not in path.name:
+                shutil.rmtree(path, ignore_errors=True)
 
     def keep_only(self, newest: Snapshot) -> None:
         """Remove every other snapshot of this kind. Files that a reader has mapped live until it lets go."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.exact import best_first
-from index.follow import ChunkRows
+from index.follow import PARTITION, ChunkRows
 from index.scope import Scope
 from index.snapshot import Snapshot
 
@@ -62,14 +62,17 @@ class Segment:
         if self.index is not None and count > max(EXACT_ROWS, EXACT_SHARE * len(mask)):
             return self._search_index(query, k, None if count == len(mask) else mask)
         places = np.flatnonzero(mask)
-        scores = self._rows(places, count) @ query
+        # A mask of all rows needs no copy of them.
+        whole = self.vectors if self.vectors is not None and count == len(mask) else None
+        scores = (self.vectors_at(places) if whole is None else whole) @ query
         chunks = self.chunks[places]
         best = best_first(scores, chunks, k)
         return scores[best], chunks[best]
 
-    def _rows(self, places: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    def vectors_at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, d) the rows at these positions."""
         if self.vectors is not None:
-            return self.vectors if count == len(self.vectors) else self.vectors[places]
+            return self.vectors[places]
         rows: NDArray[np.float32] = self.index.reconstruct_batch(places)
         return rows
 
@@ -102,6 +105,15 @@ class VectorMoment:
     def rows(self) -> int:
         """Rows that are alive."""
         return sum(int(np.count_nonzero(segment.alive)) for segment in self.segments)
+
+    def contents(self) -> Iterator[ChunkRows]:
+        """Every row that is alive, as this view remembers it: compressed classes give vectors that are nearly right."""
+        for segment in self.segments:
+            alive = np.flatnonzero(segment.alive)
+            for at in range(0, len(alive), PARTITION):
+                places = alive[at : at + PARTITION]
+                names = (segment.chunks[places], segment.documents[places], segment.collections[places])
+                yield ChunkRows(*names, segment.vectors_at(places))
 
     def search(
         self, query: NDArray[np.float32], k: int, scope: Scope | None = None

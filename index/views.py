@@ -5,6 +5,7 @@ what may be shown is decided in SQL by `index/search.py`, never here.
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 from index.database import Database
 from index.errors import CorpusError, EmbedderMismatch
 from index.follow import Step, count_vectors, mark_at, next_step, position, read_texts, read_vectors
-from index.lexical import FORMAT, LexicalMoment, LexicalView
+from index.lexical import FORMAT, LexicalMoment, LexicalView, older_work_folders
 from index.schema import Collection
 from index.snapshot import Snapshot, Snapshots
 from index.vectors import VectorMoment, VectorView, base_kind, base_writer
@@ -27,6 +28,7 @@ from index.vectors import VectorMoment, VectorView, base_kind, base_writer
 V = TypeVar("V", VectorView, LexicalView)
 
 RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
+EPOCH = "epoch"  # a file of the folder: whoever finds another text in it than before opens the views anew
 WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
 DEAD_SHARE = 0.25  # of a base, after which it is built anew
 
@@ -65,6 +67,8 @@ class Views:
         self._built: Snapshot | None = None  # a new base that waits to be taken
         self._builder: threading.Thread | None = None
         self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
+        self._epoch = ""
+        self._complete = False  # whether the views stand where readers may see them: not while they open
         self.failures = 0  # snapshots that could not be written
         self.moment: Moment | None = None
 
@@ -95,6 +99,33 @@ class Views:
             self._write_lexical()
             return moment
 
+    def rebuild(self) -> Moment:
+        """Forget both views and all their snapshots, here and in every other process, and build them from SQL.
+
+        Raises OSError if the disk refuses.
+        """
+        with self._writing:
+            self._let_go()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # From here on no snapshot of before is opened, and other processes let go of theirs at their next step.
+            (self._folder / EPOCH).write_text(secrets.token_hex(8))
+            self._dense_snapshots.forget()
+            self._lexical_snapshots.forget()
+            self._catch_up()
+            self._built = self._write_base()
+            moment = self._catch_up()
+            self._write_lexical()
+            return moment
+
+    def older_copies(self, than: float) -> list[str]:
+        """What may still hold rows that died by the time `than` (seconds since the epoch): snapshots, living views."""
+        found = self._dense_snapshots.superseded() + self._lexical_snapshots.superseded()
+        return found + [f"{name}, a view of a running process" for name in older_work_folders(self._folder, than)]
+
+    def snapshot_faults(self) -> list[str]:
+        """One line per snapshot on disk that would be set aside when opened."""
+        return self._dense_snapshots.faults() + self._lexical_snapshots.faults()
+
     def status(self) -> Mapping[str, Any]:
         """Figures for people: rows of each view and what serves them."""
         moment, views = self.moment, self._views
@@ -118,33 +149,44 @@ class Views:
         with self._writing:
             if self._views is None:
                 return
-            dense, lexical = self._views
+            dense, _ = self._views
             self._attempt(lambda: self._write_base() if dense.delta_rows >= WORTH_KEEPING else None)
             self._attempt(lambda: self._write_lexical() if self._lexical_changed >= WORTH_KEEPING else None)
-            lexical.close()
-            self._views, self.moment = None, None
+            self._let_go()
+            self.moment = None
 
     # Under the lock
 
+    def _let_go(self) -> None:
+        """Close the views; the moment that readers hold stays readable."""
+        if self._views is not None:
+            self._views[1].close()
+            self._views, self._complete = None, False
+
     def _catch_up(self) -> Moment:
+        if self._views is not None and self._read_epoch() != self._epoch:
+            _log.info("the views were repaired by another process and are opened anew")
+            self._let_go()
         if self._views is None:
             self._open()
         taken = self._take_built_base()
         while self._level() or self._step():
             pass
-        moment = self._publish() if taken or self.moment is None else self.moment
+        moment = self._publish() if taken or not self._complete or self.moment is None else self.moment
+        self._complete = True
         if time.monotonic() >= self._not_before:
             self._compact_if_due()
         return moment
 
     def _open(self) -> None:
         self.check_stamp()
+        self._epoch = self._read_epoch()
         dense = self._opened(self._dense_snapshots, lambda found: VectorView(self._dimension, found))
         lexical = self._opened(self._lexical_snapshots, lambda found: LexicalView(self._folder, found))
         self._views = (dense or self._new_dense(), lexical or self._new_lexical())
 
     def _opened(self, snapshots: Snapshots, open_view: Callable[[Snapshot], V]) -> V | None:
-        found = snapshots.newest(lambda seq, mark: mark_at(self._database, seq) == mark)
+        found = snapshots.newest(lambda seq, mark: self._signed(mark_at(self._database, seq)) == mark)
         if found is None:
             return None
         try:
@@ -152,6 +194,16 @@ class Views:
         except (ValueError, OSError) as error:
             snapshots.discard(found, str(error))
             return None
+
+    def _read_epoch(self) -> str:
+        try:
+            return (self._folder / EPOCH).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _signed(self, mark: str | None) -> str | None:
+        """A mark that is good for this epoch alone."""
+        return f"{mark}@{self._epoch}" if mark and self._epoch else mark
 
     def _new_dense(self) -> VectorView:
         with self._database.read() as session:
@@ -205,7 +257,7 @@ class Views:
                 return False
             self._apply_lexical(session, lexical, step)
             self._apply_dense(session, dense, step)
-        if self.moment is not None:  # the first moment is published only when it is complete
+        if self._complete:
             self._publish()
         return True
 
@@ -263,13 +315,13 @@ class Views:
             kind = base_kind(count_vectors(session, self._stamp), self._flat_limit)
             rows = read_vectors(session, self._stamp)
             fill = base_writer(kind, self._dimension, rows)
-            written = self._dense_snapshots.write(seq, mark, fill, {"kind": kind})
+            written = self._dense_snapshots.write(seq, self._signed(mark) or "", fill, {"kind": kind})
         self._dense_snapshots.keep_only(written)
         return written
 
     def _write_lexical(self) -> Snapshot:
         _, lexical = self._opened_views()
-        mark = mark_at(self._database, lexical.applied_seq)
+        mark = self._signed(mark_at(self._database, lexical.applied_seq))
         written = self._lexical_snapshots.write(lexical.applied_seq, mark or "", lexical.fill_snapshot)
         self._lexical_snapshots.keep_only(written)
         self._lexical_changed = 0

@@ -92,6 +92,12 @@ class Blobs:
             self._filesystem.get_file(f"{self._location}/{_checked(key)}", str(path))
             yield path
 
+    def holds(self, key: str) -> bool:
+        """Whether the bytes are here."""
+        if self._local is not None:
+            return (self._local / _checked(key)).is_file()
+        return bool(self._filesystem.exists(f"{self._location}/{_checked(key)}"))
+
     def delete(self, key: str) -> None:
         """Idempotent. The caller knows that nobody else refers to the same bytes."""
         if self._local is not None:

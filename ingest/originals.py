@@ -48,6 +48,11 @@ class Originals:
                     removed += self._blobs.discard(key, self._young, partial(self._is_kept, key))
         return removed
 
+    def unkept(self, keys: Iterable[str]) -> set[str]:
+        """Those of these that nothing refers to."""
+        found = list(dict.fromkeys(keys))
+        return set(found).difference(*(self._kept(part) for part in parts(found)))
+
     def sweep(self) -> int:
         """Remove every original that nothing refers to; returns how many."""
         removed = self.remove(self._blobs.stored(older_than_seconds=self._young))

@@ -126,14 +126,7 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
     """
     parts = ingest_parts(settings)
     embedder = _embedder(settings)
-    searcher = Searcher(
-        parts.database,
-        parts.catalog,
-        embedder,
-        settings.data / "views",
-        flat_limit=settings.index_flat_limit,
-        delta_limit=settings.index_delta_limit,
-    )
+    searcher = _searcher(settings, parts.database, embedder)
     models = Models(settings)
     history = History(parts.database)
     reader = _reader(settings)
@@ -161,6 +154,34 @@ def open_grounding(settings: Settings) -> Grounding:
     """What judges evidence and support, without documents. Raises DataFolderUnusable, EmbedderUnavailable."""
     check_data_folder(settings.data)
     return Grounding.packaged(_embedder(settings), _reader(settings))
+
+
+@dataclass
+class ProofParts:
+    """What proving and repairing needs: the truth, its views and the originals; no model that speaks."""
+
+    database: Database
+    searcher: Searcher
+    embedder: Embedder
+    blobs: Blobs
+
+    def close(self) -> None:
+        """Close every part, the users before the used."""
+        self.searcher.close()
+        self.embedder.close()
+        self.database.close()
+
+
+def proof_parts(settings: Settings) -> ProofParts:
+    """Open the data folder and build what proves it sound.
+
+    Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew, EmbedderUnavailable.
+    """
+    check_data_folder(settings.data)
+    database = Database(settings.resolved_database_url)
+    database.migrate()
+    embedder = _embedder(settings)
+    return ProofParts(database, _searcher(settings, database, embedder), embedder, Blobs(settings.data / "blobs"))
 
 
 def ingest_parts(settings: Settings) -> IngestParts:
@@ -228,6 +249,17 @@ def check_data_folder(folder: Path) -> None:
             f"the data folder {folder} cannot be written ({error.strerror or error}); "
             "choose a folder you can write with --data, or mend its permissions"
         ) from error
+
+
+def _searcher(settings: Settings, database: Database, embedder: Embedder) -> Searcher:
+    return Searcher(
+        database,
+        Catalog(database),
+        embedder,
+        settings.data / "views",
+        flat_limit=settings.index_flat_limit,
+        delta_limit=settings.index_delta_limit,
+    )
 
 
 def _embedder(settings: Settings) -> Embedder:

@@ -13,6 +13,7 @@ AnswerError
 └── NotLoopback                 serving beyond this machine needs accounts
 ServiceError
 ├── AddressInUse                the port cannot be bound
+├── BackupUnusable              it is damaged, or cannot be written
 ├── DataFolderUnusable          it cannot be made or written
 └── DataFolderInUse             another server works on it
 SettingsError                   a setting is unknown or malformed
@@ -75,6 +76,10 @@ class ServiceError(FootnoteError):
 
 class AddressInUse(ServiceError):
     """The address and port cannot be bound."""
+
+
+class BackupUnusable(ServiceError):
+    """A backup cannot be made there, or is damaged, or is none."""
 
 
 class DataFolderUnusable(ServiceError):

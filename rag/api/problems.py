@@ -91,6 +91,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     rag.NotLoopback: Row(500, "not-loopback", "Accounts are needed to serve others"),
     rag.ServiceError: Row(500, "service", "The service cannot run"),
     rag.AddressInUse: Row(500, "address-in-use", "The address is in use"),
+    rag.BackupUnusable: Row(500, "backup-unusable", "The backup cannot be used"),
     rag.DataFolderUnusable: Row(503, "data-folder-unusable", "The data folder cannot be used"),
     rag.DataFolderInUse: Row(503, "data-folder-in-use", "The data folder is in use"),
     rag.SettingsError: Row(422, "settings", "A setting is malformed"),

@@ -29,6 +29,12 @@ OWN_COMMANDS = {
     "users": ("rag.cli.accounts", "People and programs that may sign in or call."),
     "keys": ("rag.cli.accounts", "API keys of people and programs."),
     "audit": ("rag.cli.accounts", "Who did what to which object."),
+    "verify": ("rag.cli.proving", "Prove that the views equal the truth, or that a deleted document is gone."),
+    "backup": (
+        "rag.cli.saving",
+        "Copy what cannot be made again into a new folder, while the service runs.",
+    ),
+    "restore": ("rag.cli.saving", "Bring back a backup into the data folder."),
     "settings": ("rag.cli.housekeeping", "Show every setting with its value and where the value came from."),
     "doctor": ("rag.cli.housekeeping", "Say what is installed and what is missing, with the mend."),
 }
