@@ -1,10 +1,11 @@
 """The BM25 view: which chunks hold the words of a question. The one room of tantivy; knows no vectors and no SQL.
 
-Title, heading and text of a chunk are indexed twice: stemmed English words, and words as they stand, in which an
-identifier ("ERR-1042", "v3.12.1") stays whole. Questions are cut into terms here and never parsed, so every text is a
-valid question. The live index lies in a work folder of its own; its snapshots share files with it by hard links, which
-is safe because tantivy replaces files and never rewrites one. BM25 counts the words of deleted chunks until their
-segment is merged, so scores may differ a little from a fresh index; the chunks that are found do not.
+Title, heading and text of a chunk are indexed three times: stemmed English words, words as they stand, and the codes
+among them ("ERR-1042", "v3.12.1") in one form however they are typed. Questions are cut into terms here and never
+parsed, so every text is a valid question. The live index lies in a work folder of its own; its snapshots share files
+with it by hard links, which is safe because tantivy replaces files and never rewrites one. BM25 counts the words of
+deleted chunks until their segment is merged, so scores may differ a little from a fresh index; the chunks that are
+found do not.
 """
 
 import fcntl
@@ -23,12 +24,13 @@ import tantivy
 from numpy.typing import NDArray
 from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
+from index.codes import codes
 from index.exact import best_first
 from index.follow import ChunkText
 from index.scope import Scope
 from index.snapshot import Snapshot
 
-FORMAT = "bm25-1"  # changes with the fields or the analyzers: older snapshots are then rebuilt
+FORMAT = "bm25-2"  # changes with the fields or the analyzers: older snapshots are then rebuilt
 HEAP_BYTES = 64_000_000
 MOST_TERMS = 200  # different words of one question
 WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measured on SciFact and SQuAD
@@ -62,7 +64,14 @@ class _Field:
     weight: float
 
 
-_FIELDS = (_Field("stemmed", _stemmed(), 1.0), _Field("words", _words(), WORDS_WEIGHT))
+def _codes() -> TextAnalyzer:
+    return TextAnalyzerBuilder(Tokenizer.whitespace()).build()
+
+
+_STEMMED = _Field("stemmed", _stemmed(), 1.0)
+_WORDS = _Field("words", _words(), WORDS_WEIGHT)
+_CODES = _Field("codes", _codes(), WORDS_WEIGHT)
+_FIELDS = (_STEMMED, _WORDS, _CODES)
 
 
 def _schema() -> tantivy.Schema:
@@ -92,7 +101,20 @@ class LexicalMoment:
 
     def chunks(self, scope: Scope | None = None) -> NDArray[np.int64]:
         """(n,) the ids of all chunks in scope, in no order."""
-        query = Query.boolean_query([(Occur.Must, Query.all_query()), *_limits(scope or Scope())])
+        return self._all_of([], scope)
+
+    def holding(self, phrases: Sequence[str], scope: Scope | None = None) -> NDArray[np.int64]:
+        """(n,) ids of the chunks in scope that hold all these phrases, in no order."""
+        return self._all_of([query for query in map(_phrase, phrases) if query is not None], scope)
+
+    def mentioning(self, words: Sequence[str], scope: Scope | None = None) -> NDArray[np.int64]:
+        """(n,) ids of the chunks in scope that hold any of these words or phrases, in no order."""
+        each = [(Occur.Should, query) for query in map(_mention, words) if query is not None]
+        return self._all_of([Query.boolean_query(each)], scope) if each else np.empty(0, np.int64)
+
+    def _all_of(self, queries: Sequence[Query], scope: Scope | None) -> NDArray[np.int64]:
+        wanted = [(Occur.Must, query) for query in queries]
+        query = Query.boolean_query([(Occur.Must, Query.all_query()), *wanted, *_limits(scope or Scope())])
         hits = self.searcher.search(query, max(1, self.rows), count=False).hits
         return np.array(self.searcher.fast_field_values("chunk", [address for _, address in hits]), np.int64)
 
@@ -144,12 +166,13 @@ class LexicalView:
         count = 0
         for chunk in chunks:
             everything = "\n".join((chunk.title, chunk.heading, chunk.text))
+            found = " ".join(codes(everything))
             self._writer.add_document(
                 tantivy.Document(
                     chunk=chunk.chunk,
                     document=chunk.document,
                     collection=chunk.collection,
-                    **{field.name: everything for field in _FIELDS},
+                    **{field.name: found if field is _CODES else everything for field in _FIELDS},
                 )
             )
             count += 1
@@ -186,10 +209,14 @@ class LexicalView:
 
 def _terms(question: str) -> list[tuple[Occur, Query]]:
     found: list[tuple[Occur, Query]] = []
-    for field in _FIELDS:
+    for field in (_STEMMED, _WORDS):
         counted = Counter(field.analyzer.analyze(question))
         for word, times in list(counted.items())[:MOST_TERMS]:
             term = Query.term_query(_SCHEMA, field.name, word)
+            if field is _WORDS and codes(word):
+                # One or the other: counted twice, a common code such as "CD8" would drown the other words.
+                typed = [Query.term_query(_SCHEMA, _CODES.name, code) for code in codes(word)]
+                term = Query.disjunction_max_query([term, *typed])
             found.append((Occur.Should, Query.boost_query(term, field.weight * times)))
     return found
 
@@ -200,7 +227,31 @@ def _limits(scope: Scope) -> list[tuple[Occur, Query]]:
         if keys is not None:
             within = Query.term_set_query(_SCHEMA, name, [int(key) for key in keys])
             found.append((Occur.Must, Query.const_score_query(within, 0.0)))
+    phrases = filter(None, map(_phrase, scope.phrases))
+    found += [(Occur.Must, Query.const_score_query(phrase, 0.0)) for phrase in phrases]
+    found += [(Occur.MustNot, word) for word in filter(None, map(_mention, scope.without))]
     return found
+
+
+def _phrase(text: str) -> Query | None:
+    """The words of a text as they stand, side by side; None if it has none."""
+    return _side_by_side(_WORDS.name, _WORDS.analyzer.analyze(text))
+
+
+def _mention(text: str) -> Query | None:
+    """A word in any of its forms, a code however it is typed, or several words side by side; None for no word."""
+    if text.split() == [text] and codes(text):
+        return _side_by_side(_CODES.name, codes(text))
+    field = _STEMMED if text.split() == [text] else _WORDS
+    return _side_by_side(field.name, field.analyzer.analyze(text))
+
+
+def _side_by_side(field: str, words: Sequence[str]) -> Query | None:
+    if not words:
+        return None
+    if len(words) == 1:
+        return Query.term_query(_SCHEMA, field, words[0])
+    return Query.phrase_query(_SCHEMA, field, list(words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,17 +34,27 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A candidate that was found and not returned, with the reason."""
+    """A candidate that was found and not returned, with the reason.
+
+    "gone": deleted since the views saw it; "filtered": not what was asked for; "same_document": its document has
+    passages enough above it; "beyond_k": others were better. `stages` holds what each stage thought, as in a passage.
+    """
 
     chunk: int
-    reason: Literal["gone", "filtered", "forbidden", "beyond_k"]
+    reason: Literal["gone", "filtered", "forbidden", "same_document", "beyond_k"]
+    score: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages, best first, and how they came about. `ms` is milliseconds per stage."""
+    """Passages, best first, and how they came about. `ms` is milliseconds per stage.
+
+    `relaxed` names quoted phrases that no passage holds: they counted as words instead of finding nothing.
+    """
 
     passages: tuple[Passage, ...]
     dropped: tuple[Dropped, ...]
     applied_seq: int
     ms: Mapping[str, float]
+    relaxed: tuple[str, ...] = ()

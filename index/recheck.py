@@ -1,5 +1,6 @@
 """What may be shown: candidates are joined with SQL as it is now. Knows no view; what SQL does not know is dropped."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,15 +73,23 @@ def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: Vector)
 
 
 def recheck(
-    session: Session, stamp: str, wanted: Wanted, candidates: Sequence[Candidate], k: int, vector: Vector | None
+    session: Session,
+    stamp: str,
+    wanted: Wanted,
+    candidates: Sequence[Candidate],
+    k: int,
+    vector: Vector | None,
+    per_document: int | None = None,
 ) -> tuple[list[Passage], list[Dropped]]:
     """The first k candidates that exist, are current and are wanted; all others with the reason they were dropped.
 
-    With the question's `vector` (d,), passages that only their words found learn their nearness, too.
+    With the question's `vector` (d,), passages that only their words found learn their nearness, too. No document has
+    more than `per_document` passages.
     """
     passages: list[Passage] = []
     dropped: list[Dropped] = []
     taken = 0
+    shown: Counter[str] = Counter()  # passages per document
     while len(passages) < k and taken < len(candidates):
         batch = candidates[taken : taken + k + BATCH]
         rows = _rows(session, stamp, wanted, [each.chunk for each in batch])
@@ -93,9 +102,12 @@ def recheck(
                 dropped.append(Dropped(candidate.chunk, "gone"))
             elif not row.wanted:
                 dropped.append(Dropped(candidate.chunk, "filtered"))
+            elif per_document is not None and shown[row.document] >= per_document:
+                dropped.append(Dropped(candidate.chunk, "same_document", candidate.score, candidate.stages))
             else:
+                shown[row.document] += 1
                 passages.append(_passage(candidate, row, wanted, vector))
-    dropped += [Dropped(each.chunk, "beyond_k") for each in candidates[taken:]]
+    dropped += [Dropped(each.chunk, "beyond_k", each.score, each.stages) for each in candidates[taken:]]
     return passages, dropped
 
 

@@ -1,4 +1,4 @@
-"""Where a query looks, in the keys of SQL. Made in `index/search.py`, read by both views."""
+"""Where a query looks: keys of SQL, and words that must or must not be there. Made in `index/search.py`."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Keys of collections, and of documents if a filter chose them. None: everywhere."""
+    """Keys of collections, and of documents if a filter chose them. None: everywhere.
+
+    The lexical view reads `phrases`, which must all be there, and `without`, of which none may be. `chunks` and
+    `barred` say the same to the dense view, which knows no words: only these chunks, and none of those.
+    """
 
     collections: tuple[int, ...] | None = None
     documents: NDArray[np.int64] | None = None
+    phrases: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    chunks: NDArray[np.int64] | None = None
+    barred: NDArray[np.int64] | None = None

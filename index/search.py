@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from index.catalog import Catalog
 from index.database import Database
 from index.embedder import Embedder
 from index.exact import best_first
-from index.filters import Filters
+from index.filters import Condition, Filters, Joined, Prefix
 from index.follow import read_vectors
 from index.fusion import fuse, single
 from index.passage import SearchMode, SearchResult
 from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.views import Moment, Views
+from index.wording import Wording, read_wording
 
 DEPTH = 200  # candidates that each view gives, at least
 DEPTH_PER_PASSAGE = 4
@@ -46,6 +47,9 @@ class _Question:
     filters: Filters
     mode: SearchMode
     exact: bool
+    per_document: int | None
+    phrases: tuple[str, ...]
+    without: tuple[str, ...]
 
     @property
     def depth(self) -> int:
@@ -149,16 +153,31 @@ class Searcher:
         filters: Filters | None = None,
         mode: SearchMode = "hybrid",
         exact: bool = False,
+        per_document: int | None = None,
+        operators: bool = False,
     ) -> SearchResult:
-        """The k best passages of these collections (ids), best first.
+        """The k best passages of these collections (ids), best first, of one document at most `per_document`.
 
-        `exact` scans every vector in SQL instead of asking the dense view. Raises NoSuchCollection, EmbedderMismatch.
+        `exact` scans every vector in SQL instead of asking the dense view. With `operators`, quoted phrases, -excluded
+        words and title:beginnings in the query mean what they say. Raises NoSuchCollection, EmbedderMismatch.
         """
         clock = _Clock()
         query = query.encode("utf-8", "replace").decode()  # a lone surrogate is no text that tokenizers take
-        vector = None if mode == "lexical" else self._embedder.embed_query(query)
+        wording = read_wording(query) if operators else Wording(query)
+        vector = None if mode == "lexical" else self._embedder.embed_query(wording.text)
         clock.lap("embed")
-        question = _Question(query, vector, collections, k, filters or Filters(), mode, exact)
+        question = _Question(
+            text=wording.text,
+            vector=vector,
+            collections=collections,
+            k=k,
+            filters=(filters or Filters()).having(*map(_titled, wording.titles)),
+            mode=mode,
+            exact=exact,
+            per_document=per_document,
+            phrases=wording.phrases,
+            without=wording.without,
+        )
         result = self._answer(question, clock)
         if len(result.passages) < k and any(drop.reason == "gone" for drop in result.dropped):
             # The views lag behind deletions, and the dead took the places of the living.
@@ -171,6 +190,7 @@ class Searcher:
         stamp = None if question.vector is None else self._stamp
         with self._database.read() as session:
             sought = wanted(session, question.collections, question.filters, stamp)
+        sought, relaxed = _worded(question, sought, moment)
         clock.lap("scope")
         dense, lexical = Ranking(), Ranking()
         if question.vector is not None:
@@ -182,9 +202,11 @@ class Searcher:
         candidates = fuse(dense, lexical) if question.mode == "hybrid" else single(question.mode, dense or lexical)
         clock.lap("fuse")
         with self._database.read() as session:
-            passages, dropped = recheck(session, self._stamp, sought, candidates, question.k, question.vector)
+            passages, dropped = recheck(
+                session, self._stamp, sought, candidates, question.k, question.vector, question.per_document
+            )
         clock.lap("recheck")
-        return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms())
+        return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms(), relaxed)
 
     def _dense(self, question: _Question, vector: NDArray[np.float32], sought: Wanted, moment: Moment) -> Ranking:
         if question.exact:
@@ -207,6 +229,10 @@ class Searcher:
                 mask = np.isin(part.collections, list(sought.collections))
                 if sought.scope.documents is not None:
                     mask &= np.isin(part.documents, sought.scope.documents)
+                if sought.scope.chunks is not None:
+                    mask &= np.isin(part.chunks, sought.scope.chunks)
+                if sought.scope.barred is not None:
+                    mask &= ~np.isin(part.chunks, sought.scope.barred)
                 scores = np.concatenate([scores, (part.vectors @ vector)[mask]])
                 chunks = np.concatenate([chunks, part.chunks[mask]])
                 best = best_first(scores, chunks, depth)
@@ -223,6 +249,27 @@ class Searcher:
                 if self._follow_errors == 1 or self._follow_errors % 100 == 0:
                     _log.exception("the views could not follow the change log (%d times)", self._follow_errors)
             self._stop.wait(self._poll_seconds)
+
+
+def _titled(beginning: str) -> Condition:
+    return Joined("or", (Prefix("title", beginning), Prefix("name", beginning)))
+
+
+def _worded(question: _Question, sought: Wanted, moment: Moment) -> tuple[Wanted, tuple[str, ...]]:
+    """The scope narrowed to the wanted phrases and words, and the phrases that nothing in it holds."""
+    if not question.phrases and not question.without:
+        return sought, ()
+    scope = replace(sought.scope, without=question.without)
+    if question.without:
+        scope = replace(scope, barred=moment.lexical.mentioning(question.without, sought.scope))
+    relaxed: tuple[str, ...] = ()
+    if question.phrases:
+        chunks = moment.lexical.holding(question.phrases, scope)
+        if len(chunks):
+            scope = replace(scope, phrases=question.phrases, chunks=chunks)
+        else:
+            relaxed = question.phrases
+    return replace(sought, scope=scope), relaxed
 
 
 class _Clock:

@@ -47,6 +47,10 @@ class Segment:
             mask = mask & np.isin(self.collections, scope.collections)
         if scope.documents is not None:
             mask = mask & np.isin(self.documents, scope.documents)
+        if scope.chunks is not None:
+            mask = mask & np.isin(self.chunks, scope.chunks)
+        if scope.barred is not None:
+            mask = mask & ~np.isin(self.chunks, scope.barred)
         return mask
 
     def without(self, documents: NDArray[np.int64]) -> "Segment":

@@ -15,7 +15,10 @@ from rag.api.permit import known
 
 
 class SearchRequest(Struct, forbid_unknown_fields=True):
-    """What to find and where. `exact` compares with every vector."""
+    """What to find and where. `exact` compares with every vector; `per_document` is the most passages of one document.
+
+    With `operators`, "quoted phrases", -excluded words and title:beginnings in the question mean what they say.
+    """
 
     question: Question
     collection: str | None = None
@@ -24,6 +27,8 @@ class SearchRequest(Struct, forbid_unknown_fields=True):
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
     filters: dict[str, Any] | None = None
     exact: bool = False
+    operators: bool = False
+    per_document: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class PassageView(Struct, omit_defaults=True):
@@ -45,19 +50,25 @@ class PassageView(Struct, omit_defaults=True):
 
 
 class DroppedView(Struct):
-    """A candidate that was found and not returned."""
+    """A candidate that was found and not returned, with what each stage thought of it."""
 
     chunk: int
     reason: str
+    score: float
+    stages: Mapping[str, float]
 
 
 class SearchView(Struct):
-    """Passages, best first. `applied_seq` is the moment of the corpus they were found in; `ms` is per stage."""
+    """Passages, best first. `applied_seq` is the moment of the corpus they were found in; `ms` is per stage.
+
+    `relaxed` are quoted phrases that no passage holds, so that they counted as words.
+    """
 
     passages: list[PassageView]
     dropped: list[DroppedView]
     applied_seq: int
     ms: Mapping[str, float]
+    relaxed: tuple[str, ...] = ()
 
 
 @post("/search", status_code=200, sync_to_thread=True, opt=known("ask", audit="search"), tags=["search"])
@@ -72,13 +83,18 @@ def search(app: AppPart, permit: PermitPart, data: JSONBody[SearchRequest]) -> S
         filters=parse_filters(data.filters) if data.filters else None,
         mode=data.mode,
         exact=data.exact,
+        per_document=data.per_document,
+        operators=data.operators,
     )
     permit.look_again()
     return SearchView(
         passages=[_passage_view(passage) for passage in result.passages if passage.collection in chosen],
-        dropped=[DroppedView(dropped.chunk, dropped.reason) for dropped in result.dropped],
+        dropped=[
+            DroppedView(dropped.chunk, dropped.reason, dropped.score, dropped.stages) for dropped in result.dropped
+        ],
         applied_seq=result.applied_seq,
         ms=result.ms,
+        relaxed=result.relaxed,
     )
 
 

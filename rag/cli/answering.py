@@ -1,12 +1,15 @@
 """`footnote ask` and `footnote search`: questions in the terminal. Knows nothing of how an answer is made."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import click
 
-from index.passage import Passage
+from index.errors import BadFilter
+from index.filters import Filters, parse_filters
+from index.passage import Dropped, Passage, SearchMode
 from rag.answer import Ask
 from rag.app import App, build_app
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
@@ -180,13 +183,40 @@ def _quotes(citations: Sequence[Citation], source: Source) -> list[str]:
 @click.option("--collection", "-c", "collections", multiple=True, required=True, help="Name or id; may be repeated.")
 @click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1, 1000), help="Passages to show.")
 @click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
+@click.option("--filter", "filters", help='Conditions on documents as JSON, such as \'{"year": {"gte": 2024}}\'.')
+@click.option("--per-document", type=click.IntRange(min=1), help="Most passages of one document.")
+@click.option("--plain", is_flag=True, help="Read quotes, minus signs and title: as words of the question.")
+@click.option("--dropped", "with_dropped", is_flag=True, help="Show what was found and not returned, and why.")
 @json_option
 @click.pass_context
-def search(ctx: click.Context, query: str, collections: tuple[str, ...], count: int, mode: str, as_json: bool) -> None:
-    """Show the passages nearest to a question, with the scores of each stage."""
+def search(
+    ctx: click.Context,
+    query: str,
+    collections: tuple[str, ...],
+    count: int,
+    mode: SearchMode,
+    filters: str | None,
+    per_document: int | None,
+    plain: bool,
+    with_dropped: bool,
+    as_json: bool,
+) -> None:
+    """Show the passages nearest to a question, with the scores of each stage.
+
+    "quoted phrases" must be there, -excluded words must not, and title:beginnings must begin a word of the title.
+    """
+    narrowed = _read_filters(filters)
     app = open_app(ctx)
     chosen = [app.catalog.collection(name).id for name in collections]
-    result = app.searcher.search(query, collections=chosen, k=count, mode=mode)  # type: ignore[arg-type]  # checked
+    result = app.searcher.search(
+        query,
+        collections=chosen,
+        k=count,
+        filters=narrowed,
+        mode=mode,
+        per_document=per_document,
+        operators=not plain,
+    )
     if as_json:
         print_json(result)
         return
@@ -195,10 +225,22 @@ def search(ctx: click.Context, query: str, collections: tuple[str, ...], count: 
         ((f"{p.score:.4f}", _stages(p), p.name, p.page, " ".join(p.text.split())[:110]) for p in result.passages),
         empty="Nothing found.",
     )
+    for phrase in result.relaxed:
+        messages.print(f'No passage holds the phrase "{phrase}"; its words were looked for instead.')
+    if with_dropped:
+        rows = ((f"{d.score:.4f}", _stages(d), d.chunk, d.reason) for d in result.dropped)
+        print_table(("score", "stages", "chunk", "not returned because"), rows, empty="Nothing was dropped.")
 
 
-def _stages(passage: Passage) -> str:
-    return " ".join(f"{name}={value:.3g}" for name, value in passage.stages.items())
+def _read_filters(raw: str | None) -> Filters:
+    try:
+        return parse_filters(None if raw is None else json.loads(raw))
+    except json.JSONDecodeError as error:
+        raise BadFilter(f'the filter is not JSON ({error}); use for example \'{{"year": {{"gte": 2024}}}}\'') from error
+
+
+def _stages(found: Passage | Dropped) -> str:
+    return " ".join(f"{name}={value:.3g}" for name, value in found.stages.items())
 
 
 COMMANDS = (ask, search)
