@@ -29,6 +29,7 @@ from rag.errors import DataFolderUnusable
 from rag.history import History
 from rag.llm.registry import Models
 from rag.reading import Reader
+from rag.review import Review
 from rag.settings import Settings
 from rag.usage import Usage
 
@@ -90,6 +91,11 @@ class App:
     def usage(self) -> Usage:
         """What was answered and what it cost."""
         return Usage(self.database)
+
+    @property
+    def review(self) -> Review:
+        """What people said of answers."""
+        return Review(self.database)
 
     def start(self) -> None:
         """Follow the corpus, and load the default model in the background."""

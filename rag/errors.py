@@ -4,6 +4,7 @@ AnswerError
 ├── BadRequest                  a field is missing or out of range
 ├── NoSuchConversation
 ├── NoSuchAnswer
+├── NoSuchFeedback
 ├── NoSuchModel
 ├── ModelUnavailable            file missing, cannot be loaded, or remote end refuses
 ├── ContextTooLong              the prompt cannot fit the model's context
@@ -36,6 +37,10 @@ class NoSuchConversation(AnswerError):
 
 class NoSuchAnswer(AnswerError):
     """No answer has this id, or its stream has been forgotten."""
+
+
+class NoSuchFeedback(AnswerError):
+    """Nobody said this of an answer, or it was taken back."""
 
 
 class NoSuchModel(AnswerError):

@@ -33,6 +33,25 @@ class ConversationInfo:
     answers: int
     created_at: datetime
     updated_at: datetime
+    pinned: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an answer is; empty without accounts. `shared`: whoever has the link may read its conversation."""
+
+    tenant: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChange:
+    """What shall be otherwise; None leaves it."""
+
+    title: str | None = None
+    pinned: bool | None = None
+    shared: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +89,10 @@ class AnswerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """A conversation with its answers, oldest first."""
+    """A conversation with its answers, oldest first. `tenant` is whose it is."""
 
     info: ConversationInfo
+    tenant: str
     answers: tuple[AnswerRecord, ...]
 
 
@@ -186,18 +206,32 @@ class History:
             ).all()
         return tuple(Turn(question, rewritten, tuple(ids)) for question, rewritten, ids in reversed(rows))
 
-    def conversation(self, conversation: str, tenant: str | None = None) -> ConversationRecord:
-        """Everything said in a conversation. Raises NoSuchConversation."""
+    def conversation(
+        self, conversation: str, tenant: str | None = None, *, or_shared: bool = False
+    ) -> ConversationRecord:
+        """Everything said in a conversation; with `or_shared` also in one of others that they share.
+
+        Raises NoSuchConversation.
+        """
         with self._database.read() as session:
-            row = _conversation(session, conversation, tenant)
+            row = _conversation(session, conversation, tenant, or_shared=or_shared)
             answers = session.scalars(select(Answer).where(Answer.conversation == row.key).order_by(Answer.key)).all()
             records = tuple(_record(answer, row.id) for answer in answers)
-            return ConversationRecord(_info(row, len(records)), records)
+            return ConversationRecord(_info(row, len(records)), row.tenant, records)
 
     def conversations(
-        self, limit: int = 50, cursor: str | None = None, tenant: str | None = None
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        tenant: str | None = None,
+        *,
+        search: str = "",
+        pinned: bool | None = None,
     ) -> Listing[ConversationInfo]:
-        """Newest first. `cursor` is the `next_cursor` of the page before. Raises BadRequest, BadCursor."""
+        """Newest first; with `search` those whose title, questions or answers hold these characters.
+
+        `cursor` is the `next_cursor` of the page before. Raises BadRequest, BadCursor.
+        """
         if not 1 <= limit <= MOST_LISTED:
             raise BadRequest(f"limit is {limit}, but 1 to {MOST_LISTED} was wanted")
         counted = (
@@ -209,6 +243,13 @@ class History:
         )
         if tenant is not None:
             counted = counted.where(Conversation.tenant == tenant)
+        if pinned is not None:
+            counted = counted.where(Conversation.pinned_at.is_not(None) if pinned else Conversation.pinned_at.is_(None))
+        if search:
+            said = Answer.question.icontains(search, autoescape=True) | Answer.text.icontains(search, autoescape=True)
+            holding = select(Answer.conversation).where(said)
+            title = Conversation.title.icontains(search, autoescape=True)
+            counted = counted.where(title | Conversation.key.in_(holding))
         if cursor is not None:
             counted = counted.where(Conversation.key < read_cursor(cursor))
         with self._database.read() as session:
@@ -216,11 +257,19 @@ class History:
             items = tuple(_info(row, count) for row, count in rows[:limit])
         return Listing(items, write_cursor(rows[limit - 1][0].key) if len(rows) > limit else None)
 
-    def rename_conversation(self, conversation: str, title: str, tenant: str | None = None) -> ConversationInfo:
-        """Give a conversation another title. Raises NoSuchConversation."""
+    def change_conversation(
+        self, conversation: str, change: ConversationChange, tenant: str | None = None
+    ) -> ConversationInfo:
+        """Rename, pin or share a conversation. Raises NoSuchConversation."""
+        now = utc_now()
         with self._database.write() as session:
             row = _conversation(session, conversation, tenant)
-            row.title = title
+            if change.title is not None:
+                row.title = change.title
+            if change.pinned is not None:
+                row.pinned_at = now if change.pinned else None
+            if change.shared is not None:
+                row.shared_at = now if change.shared else None
             count = session.scalar(select(func.count()).where(Answer.conversation == row.key)) or 0
             return _info(row, count)
 
@@ -238,11 +287,11 @@ class History:
             row, conversation = _answer(session, answer, tenant)
             return _record(row, conversation.id)
 
-    def answer_with_tenant(self, id: str) -> tuple[AnswerRecord, str]:
+    def answer_with_owner(self, id: str) -> tuple[AnswerRecord, Owner]:
         """One answer, by its id or its trace's, and whose it is. Raises NoSuchAnswer."""
         with self._database.read() as session:
             row, conversation = _answer(session, id, None)
-            return _record(row, conversation.id), conversation.tenant
+            return _record(row, conversation.id), Owner(conversation.tenant, conversation.shared_at is not None)
 
     def trace(self, id: str, tenant: str | None = None) -> Mapping[str, Any]:
         """Why the answer became what it is; by the answer's id or the trace's. Raises NoSuchAnswer."""
@@ -265,9 +314,10 @@ def _new_id(prefix: str) -> str:
     return prefix + secrets.token_hex(12)
 
 
-def _conversation(session: Session, id: str, tenant: str | None) -> Conversation:
+def _conversation(session: Session, id: str, tenant: str | None, *, or_shared: bool = False) -> Conversation:
     row = session.scalar(select(Conversation).where(Conversation.id == id))
-    if row is None or (tenant is not None and row.tenant != tenant):
+    open_to_all = tenant is None or (row is not None and or_shared and row.shared_at is not None)
+    if row is None or not (open_to_all or row.tenant == tenant):
         raise NoSuchConversation(f"there is no conversation {id!r}; leave it out to begin a new one")
     return row
 
@@ -281,7 +331,8 @@ def _answer(session: Session, id: str, tenant: str | None) -> tuple[Answer, Conv
 
 
 def _info(row: Conversation, answers: int) -> ConversationInfo:
-    return ConversationInfo(row.id, row.title, answers, row.created_at, row.updated_at)
+    pinned, shared = row.pinned_at is not None, row.shared_at is not None
+    return ConversationInfo(row.id, row.title, answers, row.created_at, row.updated_at, pinned, shared)
 
 
 def _usage_row(usage: AnswerUsage | None) -> dict[str, Any]:

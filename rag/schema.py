@@ -1,9 +1,9 @@
-"""The tables of conversations and answers. Knows no session, no query, no grounding."""
+"""The tables of conversations, answers and what people said of them. Knows no session, no query, no grounding."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Float, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from index.schema import Base, Key, UTCDateTime, utc_now
@@ -21,6 +21,8 @@ class Conversation(Base):
     title: Mapped[str] = mapped_column(Text)  # the first question
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    pinned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    shared_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # since when others may read it by its id
 
 
 class Answer(Base):
@@ -49,3 +51,26 @@ class Answer(Base):
     error: Mapped[str] = mapped_column(Text)  # one line; empty when nothing failed
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Feedback(Base):
+    """What one person said of an answer; goes with it. `person` is empty without accounts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        UniqueConstraint("answer", "person"),
+        Index("ix_feedback_state", "state", "key"),
+        {"sqlite_autoincrement": True},
+    )
+
+    key: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    answer: Mapped[int] = mapped_column(Key, ForeignKey("answers.key", ondelete="CASCADE"))
+    person: Mapped[str] = mapped_column(String(64))
+    rating: Mapped[str] = mapped_column(String(4))  # up | down
+    reason: Mapped[str] = mapped_column(String(16))  # one of rag.review.REASONS, or empty
+    comment: Mapped[str] = mapped_column(Text)
+    better: Mapped[str] = mapped_column(Text)  # the answer it should have been
+    state: Mapped[str] = mapped_column(String(16))  # open | done | dismissed
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)

@@ -40,7 +40,9 @@ class Settings:
 
     server_answers: int = _setting(256, "Answers that may be in progress at once; more get 503 with Retry-After.")
     server_linger_seconds: float = _setting(
-        0.0, "How long an answer goes on after its client has left, so that it can come back. 0: it stops at once."
+        20.0,
+        "How long an answer that was asked with `linger`, as the page does, goes on after its client has left, so that "
+        "it can come back. Others, and all with 0, stop at once.",
     )
 
     server_tls_certificate: str = _setting(

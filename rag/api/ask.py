@@ -33,7 +33,10 @@ LastEventId = Annotated[
 
 
 class AskRequest(Struct, forbid_unknown_fields=True):
-    """A question and where to look. Without `stream` the Accept header decides."""
+    """A question and where to look. Without `stream` the Accept header decides.
+
+    With `linger` the answer goes on for `server.linger_seconds` when the connection is lost, for who comes back to it.
+    """
 
     question: Question
     collection: str | None = None
@@ -45,6 +48,7 @@ class AskRequest(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=50)] | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=4096)] | None = None
     stream: bool | None = None
+    linger: bool = False
 
 
 @post(
@@ -76,17 +80,20 @@ async def ask(
     if last_event_id is not None:
         return resumed(running, last_event_id, owner=permit.caller.person)
     question = await asyncio.to_thread(_question, permit, data)
-    answer = begin(app, permit, running, question, request.scope["path"])
+    answer = begin(app, permit, running, question, request.scope["path"], lingers=data.linger)
     streams = data.stream if data.stream is not None else sse.MEDIA_TYPE in request.headers.get("accept", "")
     if streams:
         return await streamed(running, answer)
     return Response(await whole(running, answer, request), status_code=200)
 
 
-def begin(app: App, permit: Permit, running: RunningAnswers, question: Ask, path: str) -> RunningAnswer:
+def begin(
+    app: App, permit: Permit, running: RunningAnswers, question: Ask, path: str, *, lingers: bool = False
+) -> RunningAnswer:
     """Begin an answer under the permit that its question came with."""
     permit.told |= {"object": {"collections": ",".join(question.collections)}, "mode": question.mode}
-    return running.start(permit.guarded(app.answerer.answer(question)), path, permit.caller.person)
+    events = permit.guarded(app.answerer.answer(question))
+    return running.start(events, path, permit.caller.person, lingers=lingers)
 
 
 async def streamed(running: RunningAnswers, answer: RunningAnswer) -> Response[Any]:

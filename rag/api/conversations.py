@@ -1,43 +1,59 @@
-"""Conversations: list, show, rename, delete. Knows nothing of how an answer is made."""
+"""Conversations: list, search, show, rename, pin, share, export, delete. Knows nothing of how an answer is made."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
-from litestar import Controller, delete, get, patch
-from litestar.params import FromPath, JSONBody, QueryParameter
+import msgspec
+from litestar import Controller, Response, delete, get, patch
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from rag.api.answers import answer_json
 from rag.api.listing import Cursor, Listing
 from rag.api.parts import AppPart, PermitPart
-from rag.api.permit import known
-from rag.history import ConversationInfo
+from rag.api.permit import Permit, known
+from rag.app import App
+from rag.errors import NoSuchConversation
+from rag.history import ConversationChange, ConversationInfo, ConversationRecord
+from rag.transcript import conversation_markdown
+
+_NAME: Final = re.compile(r"[^a-z0-9]+")
 
 
 class ConversationView(Struct):
-    """One line of the list; `answers` is a count."""
+    """One line of the list; `answers` is a count. A shared one may be read by everyone who has its id and a grant."""
 
     id: str
     title: str
     answers: int
     created_at: datetime
     updated_at: datetime
+    pinned: bool
+    shared: bool
 
 
 class ConversationWhole(Struct):
-    """A conversation with its answers, oldest first."""
+    """A conversation with its answers, oldest first. `ratings` are the caller's own, by answer."""
 
     id: str
     title: str
     created_at: datetime
     updated_at: datetime
+    pinned: bool
+    shared: bool
+    mine: bool
     answers: list[dict[str, Any]]
+    ratings: dict[str, str]
 
 
-class ConversationChange(Struct, forbid_unknown_fields=True):
-    """The new title."""
+class ConversationPatch(Struct, forbid_unknown_fields=True):
+    """The fields to change; absent ones stay."""
 
-    title: Annotated[str, Meta(min_length=1, max_length=500)]
+    title: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    pinned: bool | None = None
+    shared: bool | None = None
 
 
 class ConversationController(Controller):
@@ -53,27 +69,63 @@ class ConversationController(Controller):
         permit: PermitPart,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         cursor: Cursor = None,
+        search: Annotated[str, QueryParameter(max_length=200, description="In titles, questions and answers.")] = "",
+        pinned: FromQuery[bool | None] = None,
     ) -> Listing[ConversationView]:
-        """List conversations, newest first."""
-        page = app.history.conversations(limit, cursor, permit.caller.tenant)
+        """List one's own conversations, newest first."""
+        page = app.history.conversations(limit, cursor, permit.caller.tenant, search=search.strip(), pinned=pinned)
         return Listing([_view(info) for info in page.items], page.next_cursor)
 
     @get("/{conversation:str}", sync_to_thread=True, opt=known("read"))
     def show_conversation(self, app: AppPart, permit: PermitPart, conversation: FromPath[str]) -> ConversationWhole:
-        """A conversation with everything asked and answered, but for what may no longer be read."""
-        record = app.history.conversation(conversation, permit.caller.tenant)
-        info = record.info
-        answers = [answer_json(answer) for answer in record.answers if permit.may_read(answer)]
-        return ConversationWhole(info.id, info.title, info.created_at, info.updated_at, answers)
+        """A conversation with everything asked and answered, but for what may not be read; also one that is shared."""
+        record = _readable(app, permit, conversation)
+        info, caller = record.info, permit.caller
+        return ConversationWhole(
+            info.id,
+            info.title,
+            info.created_at,
+            info.updated_at,
+            info.pinned,
+            info.shared,
+            caller.open or record.tenant == caller.person,
+            [answer_json(answer) for answer in record.answers],
+            dict(app.review.ratings(info.id, caller.person)),
+        )
 
-    @patch("/{conversation:str}", sync_to_thread=True, opt=known("ask"))
-    def rename(
-        self, app: AppPart, permit: PermitPart, conversation: FromPath[str], data: JSONBody[ConversationChange]
+    @get(
+        "/{conversation:str}/export",
+        sync_to_thread=True,
+        opt=known("read", audit="conversations.export"),
+        responses={200: ResponseSpec(bytes, description="A file", media_type="application/octet-stream")},
+    )
+    def export(
+        self,
+        app: AppPart,
+        permit: PermitPart,
+        conversation: FromPath[str],
+        form: FromQuery[Literal["markdown", "json"]] = "markdown",
+    ) -> Response[bytes]:
+        """The conversation as a file: Markdown with footnotes, or JSON."""
+        record = _readable(app, permit, conversation)
+        if form == "json":
+            body = msgspec.json.encode([answer_json(answer) for answer in record.answers])
+        else:
+            body = conversation_markdown(record).encode()
+        name = _NAME.sub("-", record.info.title.lower()).strip("-")[:60] or "conversation"
+        media_type, ending = ("application/json", "json") if form == "json" else ("text/markdown; charset=utf-8", "md")
+        headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
+        return Response(body, media_type=media_type, headers=headers)
+
+    @patch("/{conversation:str}", sync_to_thread=True, opt=known("ask", audit="conversations.change"))
+    def change(
+        self, app: AppPart, permit: PermitPart, conversation: FromPath[str], data: JSONBody[ConversationPatch]
     ) -> ConversationView:
-        """Give a conversation another title."""
-        tenant = permit.caller.tenant
-        app.history.rename_conversation(conversation, data.title, tenant)
-        return _view(app.history.conversation(conversation, tenant).info)
+        """Rename, pin or share a conversation of one's own."""
+        wanted = ConversationChange(data.title, data.pinned, data.shared)
+        if data.shared is not None:
+            permit.told["shared"] = data.shared
+        return _view(app.history.change_conversation(conversation, wanted, permit.caller.tenant))
 
     @delete("/{conversation:str}", sync_to_thread=True, opt=known("ask", audit="conversations.delete"))
     def delete_conversation(self, app: AppPart, permit: PermitPart, conversation: FromPath[str]) -> None:
@@ -81,5 +133,20 @@ class ConversationController(Controller):
         app.history.delete_conversation(conversation, permit.caller.tenant)
 
 
+def _readable(app: App, permit: Permit, conversation: str) -> ConversationRecord:
+    """A conversation of the caller's or a shared one, without the answers that the caller may not read.
+
+    A shared one of which nothing may be read does not exist for the caller: its title is a question too.
+    """
+    caller = permit.caller
+    record = app.history.conversation(conversation, caller.tenant, or_shared=True)
+    answers = tuple(answer for answer in record.answers if permit.may_read(answer))
+    if not answers and not caller.open and record.tenant != caller.person:
+        raise NoSuchConversation(f"there is no conversation {conversation!r}; leave it out to begin a new one")
+    return ConversationRecord(record.info, record.tenant, answers)
+
+
 def _view(info: ConversationInfo) -> ConversationView:
-    return ConversationView(info.id, info.title, info.answers, info.created_at, info.updated_at)
+    return ConversationView(
+        info.id, info.title, info.answers, info.created_at, info.updated_at, info.pinned, info.shared
+    )

@@ -48,6 +48,7 @@ class Rule:
 
     scope: Scope | None
     admins: bool = False
+    reviewers: bool = False
     object: Kind | None = None
     level: Level = "read"
     parameter: str = ""
@@ -70,6 +71,11 @@ def admins(scope: Scope = "admin", audit: str = "") -> dict[str, Any]:
     return {"access": Rule(scope, admins=True, audit=audit)}
 
 
+def reviewers(scope: Scope = "read", audit: str = "") -> dict[str, Any]:
+    """Options of a route for those who read answers of others: evaluators, admins and owners."""
+    return {"access": Rule(scope, reviewers=True, audit=audit)}
+
+
 def on(
     object: Kind,
     level: Level = "read",
@@ -80,7 +86,8 @@ def on(
     counted: Literal["", "uploads", "streams"] = "",
 ) -> dict[str, Any]:
     """Options of a route about one thing, which its path names."""
-    return {"access": Rule(scope or level, False, object, level, parameter or object, audit, counted)}
+    rule = Rule(scope or level, object=object, level=level, parameter=parameter or object, audit=audit, counted=counted)
+    return {"access": rule}
 
 
 @dataclass(eq=False)
@@ -162,14 +169,16 @@ class Permit:
         return info
 
     def answer(self, id: str, level: Level = "read") -> AnswerRecord:
-        """An answer of the caller, or to read one of others if the role says so; all its collections are readable.
+        """An answer of the caller, or to read one that was shared or that the role opens; all its collections are
+        readable.
 
         Raises NoSuchAnswer.
         """
-        record, owner = self.app.history.answer_with_tenant(id)
+        record, owner = self.app.history.answer_with_owner(id)
         caller = self.caller
-        theirs = caller.open or owner == caller.person
-        if not (theirs or (level == "read" and caller.reads_answers_of_others)) or not self.may_read(record):
+        theirs = caller.open or owner.tenant == caller.person
+        foreign = level == "read" and (owner.shared or caller.reads_answers_of_others)
+        if not (theirs or foreign) or not self.may_read(record):
             raise NoSuchAnswer(f"there is no answer {id!r}; it may have been deleted with its conversation")
         for collection in record.collections:
             self.needs.setdefault(collection, "read")
@@ -297,6 +306,8 @@ def _check_rights(permit: Permit, caller: Caller, rule: Rule, method: str) -> No
         raise NotAllowed(f"this API key lacks the scope {rule.scope!r}; make one that has it")
     if rule.admins and not caller.administers:
         raise NotAllowed(f"your role is {caller.role}, but this is for owners and admins; ask one")
+    if rule.reviewers and not caller.reads_answers_of_others:
+        raise NotAllowed(f"your role is {caller.role}, but this is for evaluators, admins and owners; ask one")
 
 
 def _count(permit: Permit, rule: Rule) -> None:

@@ -66,6 +66,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     rag.BadRequest: Row(422, "bad-request", "The request is malformed"),
     rag.NoSuchConversation: Row(404, "no-such-conversation", "No such conversation"),
     rag.NoSuchAnswer: Row(404, "no-such-answer", "No such answer"),
+    rag.NoSuchFeedback: Row(404, "no-such-feedback", "No such feedback"),
     rag.NoSuchModel: Row(404, "no-such-model", "No such model"),
     rag.ModelUnavailable: Row(503, "model-unavailable", "The model is not available"),
     rag.ContextTooLong: Row(422, "context-too-long", "The prompt is too long for the model"),

@@ -30,7 +30,8 @@ STOP_SECONDS: Final = 5.0  # how long a stopped answer may take to say so before
 class RunningAnswer:
     """One answer and the log of its events. Sequence numbers are 1-based; event ids are `<key>-<sequence>`."""
 
-    def __init__(self, path: str, owner: str = "") -> None:
+    def __init__(self, path: str, owner: str = "", *, lingers: bool = True) -> None:
+        self.lingers = lingers  # whether it goes on for a while once nobody reads it
         self.key = secrets.token_hex(12)
         self.path = path
         self.owner = owner  # who asked: a person's id, or empty without accounts
@@ -137,14 +138,16 @@ class RunningAnswers:
         self._by_key: dict[str, RunningAnswer] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
-    def start(self, source: AsyncIterator[AnswerEvent], path: str, owner: str = "") -> RunningAnswer:
+    def start(
+        self, source: AsyncIterator[AnswerEvent], path: str, owner: str = "", *, lingers: bool = True
+    ) -> RunningAnswer:
         """Run an answer with one reader, its asker. Raises QueueFull when too many are in progress."""
         self._sweep()
         if self.running >= self._limit:
             raise QueueFull(
                 f"{self.running} answers are in progress and {self._limit} are allowed; ask again in a few seconds", 5.0
             )
-        running = RunningAnswer(path, owner)
+        running = RunningAnswer(path, owner, lingers=lingers)
         running.readers = 1
         self._by_key[running.key] = running
         running.task = asyncio.create_task(self._run(running, source), name=f"answer-{running.key}")
@@ -186,7 +189,7 @@ class RunningAnswers:
         running.readers -= 1
         if running.readers > 0 or running.ended:
             return
-        if self._linger > 0:
+        if self._linger > 0 and running.lingers:
             self._watch(self._end_if_deserted(running))
         else:
             self._stop(running)

@@ -18,6 +18,7 @@ from rag.api.configuration import list_models, list_settings
 from rag.api.conversations import ConversationController
 from rag.api.docs import openapi_config
 from rag.api.documents import CollectionDocumentsController, DocumentController
+from rag.api.feedback import AnswerFeedbackController, FeedbackController
 from rag.api.gate import Gate
 from rag.api.grants import GrantController, KeyController
 from rag.api.guard import Guard
@@ -68,6 +69,8 @@ def create_server(app: App) -> Litestar:
             search,
             ask,
             AnswerController,
+            AnswerFeedbackController,
+            FeedbackController,
             ConversationController,
             SessionController,
             PeopleController,

@@ -1,4 +1,4 @@
-"""The pages of who asks: asking, and what was asked before. Knows no answer: the modules fetch those from the API."""
+"""The pages of asking, of what was asked before, and of what people said of it. Knows no answer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from litestar import Response, get
 from litestar.params import FromQuery
 
 from index.rows import CollectionInfo
-from rag.api.permit import known, permit_of
+from rag.api.permit import known, permit_of, reviewers
 from rag.web.frame import FOLDER, PageRequest, brief, page
 
 _EXAMPLES: Final[Mapping[str, Any]] = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
@@ -21,6 +21,18 @@ def ask_page(request: PageRequest, collection: FromQuery[str | None] = None) -> 
     data = {"examples": _EXAMPLES, "collections": [brief(info) for info in collections]}
     chosen = _chosen(collections, collection)
     return page(request, "ask.html", data, collections=collections, chosen=chosen, active="ask")
+
+
+@get("/history", include_in_schema=False, sync_to_thread=True, opt=known("read"))
+def history_page(request: PageRequest) -> Response[str]:
+    """One's own conversations."""
+    return page(request, "history.html", {}, active="history")
+
+
+@get("/review", include_in_schema=False, sync_to_thread=True, opt=reviewers())
+def review_page(request: PageRequest) -> Response[str]:
+    """What people said of answers."""
+    return page(request, "review.html", {}, active="review")
 
 
 def _chosen(collections: Sequence[CollectionInfo], wanted: str | None) -> CollectionInfo | None:

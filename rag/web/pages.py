@@ -16,12 +16,14 @@ from rag.api.permit import everyone
 from rag.api.problems import problem_for
 from rag.web.account_pages import account_page, sign_in_page
 from rag.web.admin_pages import admin_page
-from rag.web.asking_pages import ask_page
+from rag.web.asking_pages import ask_page, history_page, review_page
 from rag.web.corpus_pages import collection_page, collections_page, document_page
 from rag.web.frame import FOLDER, PageRequest, page
 
 _PAGES: Final[Sequence[Any]] = (
     ask_page,
+    history_page,
+    review_page,
     collections_page,
     collection_page,
     document_page,

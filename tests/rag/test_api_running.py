@@ -146,6 +146,17 @@ async def test_with_a_linger_time_a_client_can_come_back() -> None:
     await answers.close()
 
 
+async def test_an_answer_that_was_not_asked_to_linger_ends_at_once() -> None:
+    answerer = SlowAnswerer()
+    answers = RunningAnswers(10, 3600, answerer.stop)
+    running = answers.start(answerer.answer(), "/ask", lingers=False)
+    await until_started(running)
+    answers.leave(running)
+    async with asyncio.timeout(30):
+        await running.finished()
+    await answers.close()
+
+
 async def test_two_readers_see_the_same_and_the_last_one_to_leave_ends_it() -> None:
     answerer = SlowAnswerer()
     answers = RunningAnswers(10, 0, answerer.stop)

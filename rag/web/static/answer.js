@@ -1,13 +1,20 @@
 // One question with its answer on the page, drawn again as events arrive. Knows no connection.
 
 import { el, t, announce, arrange } from "./page.js";
+import { againButton } from "./again.js";
+import { feedbackButtons } from "./feedback.js";
 import { whyButton } from "./why.js";
 
 let count = 0;
 
-/** `openSource(source, spans, button, number)` shows a passage; `spans` are the cited parts, perhaps none. */
+/**
+ * `openSource(source, spans, button, number)` shows a passage; `spans` are the cited parts, perhaps none.
+ * `again({model, mode})` asks once more, where that may be; `rating` is what was said of the answer before.
+ */
 export class AnswerView {
-  constructor(transcript, openSource) {
+  constructor(transcript, openSource, { again = null, rating = null } = {}) {
+    this.again = again;
+    this.rating = rating;
     this.transcript = transcript;
     this.openSource = openSource;
     this.drawn = new Map(); // signature -> node, so that a button keeps its focus while text arrives
@@ -77,6 +84,7 @@ export class AnswerView {
     this.badge.className = `badge ${status}`;
     this.badge.textContent = t(`status.${status}`);
     this.detail.textContent = t(`status.${status}.help`);
+    if (transcript.model) this.badge.title = t("answer.model", { model: transcript.model });
   }
 
   #drawText() {
@@ -146,7 +154,12 @@ export class AnswerView {
       };
       actions.append(el("button", { type: "button", class: "plain copy", on: { click: copy } }, t("answer.copy")));
     }
-    if (transcript.answer) actions.append(...whyButton(transcript, this.openSource));
+    if (this.again) actions.append(againButton(this.again));
+    if (transcript.answer) {
+      const [toggle, place] = whyButton(transcript, this.openSource);
+      const [up, down, ...form] = feedbackButtons(transcript.answer, this.rating);
+      actions.append(toggle, el("span", { class: "thumbs" }, up, down), ...form, place);
+    }
     return actions;
   }
 

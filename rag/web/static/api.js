@@ -49,7 +49,7 @@ export async function* listed(path) {
   } while (cursor !== null);
 }
 
-/** The server-sent events of a response as {event, data}. Comments are skipped. */
+/** The server-sent events of a response as {event, data, id}. Comments are skipped. */
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";
@@ -72,12 +72,14 @@ export async function* events(response) {
 
 function parseFrame(frame) {
   let event = "message";
+  let id = null;
   const data = [];
   for (const line of frame.split("\n")) {
     if (line.startsWith("event:")) event = line.slice(6).trim();
+    else if (line.startsWith("id:")) id = line.slice(3).trim();
     else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
   }
-  return data.length === 0 ? null : { event, data: JSON.parse(data.join("\n")) };
+  return data.length === 0 ? null : { event, data: JSON.parse(data.join("\n")), id };
 }
 
 async function problem(response) {

@@ -1,12 +1,14 @@
 // The page that asks: the form, the examples, the conversation and its stream.
 
 import { announce, el, pageData, t } from "./page.js";
-import { api, events, send } from "./api.js";
+import { api } from "./api.js";
 import { AnswerView } from "./answer.js";
+import * as follow from "./following.js";
 import { SourcePanel } from "./source.js";
 import { Transcript } from "./transcript.js";
 
 const byId = (id) => document.getElementById(id);
+const BATCH = 40; // stored answers drawn at once
 const form = byId("ask");
 if (form) start();
 
@@ -20,8 +22,9 @@ function start() {
 
   const openSource = (...shown) => panel.open(...shown);
 
-  const add = (transcript) => {
-    const view = new AnswerView(transcript, openSource);
+  const add = (transcript, rating = null) => {
+    const again = (how) => running === null && ask(transcript.asked, how);
+    const view = new AnswerView(transcript, openSource, { again, rating });
     byId("turns").append(view.node);
     document.body.classList.add("talking");
     byId("new").hidden = false;
@@ -44,23 +47,18 @@ function start() {
     history.replaceState(null, "", address);
   };
 
-  const ask = async (text) => {
-    const transcript = new Transcript(text);
+  /** Show an answer while `begin(signal, taken)` brings its events. */
+  const run = async (transcript, begin, rating = null) => {
     const abort = new AbortController();
     setRunning({ transcript, abort });
-    const view = add(transcript);
+    const view = add(transcript, rating);
     announce(t("answer.thinking"));
     view.node.scrollIntoView({ block: "start", behavior: "smooth" });
     try {
-      const json = { question: text, collection: picker.value, ...(conversation ? { conversation } : {}) };
-      const headers = { Accept: "text/event-stream" };
-      const response = await send("/api/v1/ask", { method: "POST", json, headers, signal: abort.signal });
-      for await (const event of events(response)) {
-        transcript.take(event);
+      await begin(abort.signal, (event) => {
         if (event.event === "started") remember(transcript);
         view.later();
-      }
-      if (!transcript.ended) transcript.fail(t("answer.lost"));
+      });
     } catch (error) {
       if (error.name === "AbortError") transcript.status = "stopped";
       else transcript.fail(error.message || t("answer.lost"));
@@ -69,6 +67,12 @@ function start() {
     view.draw();
     const [first] = transcript.citations.flatMap((citation) => citation.sources);
     if (first) panel.prepare(transcript.source(first.n), [first]);
+  };
+
+  const ask = async (text, how = {}) => {
+    const transcript = new Transcript(text);
+    const json = { question: text, collection: picker.value, ...how, ...(conversation ? { conversation } : {}) };
+    await run(transcript, (signal, taken) => follow.ask(transcript, json, signal, taken));
     question.focus({ preventScroll: true });
   };
 
@@ -97,6 +101,7 @@ function start() {
   const begin = () => {
     running?.abort.abort();
     conversation = null;
+    byId("shared").hidden = true;
     byId("turns").replaceChildren();
     document.body.classList.remove("talking");
     if (!byId("source").hidden) panel.close();
@@ -132,9 +137,24 @@ function start() {
   byId("stop").addEventListener("click", stop);
   byId("new").addEventListener("click", begin);
 
+  /** Show a stored conversation again, and go on with an answer that is still being given. */
+  const restore = async (id) => {
+    const stored = await api(`conversations/${encodeURIComponent(id)}`).catch(() => null); // deleted meanwhile: begin anew
+    if (stored === null) return;
+    conversation = stored.mine ? id : null;
+    byId("shared").hidden = stored.mine;
+    for (const [place, record] of stored.answers.entries()) {
+      const transcript = Transcript.stored(record);
+      if (place % BATCH === BATCH - 1) await new Promise(requestAnimationFrame); // a long one must not freeze the page
+      if (transcript.ended) add(transcript, stored.ratings[record.answer]);
+      else await run(transcript, (signal, taken) => follow.resume(transcript, signal, taken));
+    }
+    document.querySelector("#turns > :last-child")?.scrollIntoView({ block: "start" });
+  };
+
   chosen();
   const earlier = address.searchParams.get("conversation");
-  if (earlier) restore(earlier, add).then((found) => (conversation = found ? earlier : null));
+  if (earlier) restore(earlier);
   else question.focus();
 }
 
@@ -143,17 +163,6 @@ function showExamples(questions, ask) {
   section.hidden = questions.length === 0;
   const button = (text) => el("button", { type: "button", class: "example", on: { click: () => ask(text) } }, text);
   section.querySelector("ul").replaceChildren(...questions.map((text) => el("li", {}, button(text))));
-}
-
-/** Show a stored conversation again; false when it is gone. */
-async function restore(conversation, add) {
-  try {
-    const { answers } = await api(`conversations/${encodeURIComponent(conversation)}`);
-    for (const record of answers) add(Transcript.stored(record));
-    return true;
-  } catch {
-    return false; // deleted meanwhile: the page begins anew
-  }
 }
 
 /** Let the field grow with its text. */

@@ -60,6 +60,7 @@ export class Transcript {
     const transcript = new Transcript(record.asked);
     const { answer, conversation, model, status, confidence, sources, citations, verdicts, error } = record;
     Object.assign(transcript, { answer, conversation, model, status, confidence, sources, citations, verdicts });
+    if (status === "running") transcript.status = null; // its stream tells the rest
     transcript.searched = record.question;
     transcript.error = error || "";
     transcript.text = new Characters(record.text);

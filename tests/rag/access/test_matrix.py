@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from rag.access.policy import COMMAND_LINE
+from rag.review import Opinion
 from tests.rag.access.people import EVERYBODY, MARK, NOBODY, PASSWORD, STRANGERS, World, populate
 from tests.rag.conftest import Service, client_of
 
@@ -110,6 +111,16 @@ def a_conversation(world: World) -> Call:
     return Call({"conversation": world.__dict__["conversation"]}, {"json": {"title": MARK}})
 
 
+def a_rated_answer(world: World) -> Call:
+    return Call({"answer": world.__dict__["answer"]}, {"json": {"rating": "down", "better": MARK}})
+
+
+def a_feedback(world: World) -> Call:
+    opinion = Opinion("down", "wrong", MARK)
+    given = world.service.app.review.give(world.__dict__["answer"], world.people["reader"], opinion)
+    return Call({"feedback": given.id}, {"json": {"state": "done"}})
+
+
 def of_collection_query(world: World) -> Call:
     return Call({}, {"params": {"collection": COLLECTION(world)}})
 
@@ -120,6 +131,7 @@ PICTURE_READ = Row(READERS, lambda world: Call({"document": PDF(world), "page": 
 ANSWER_READ = Row((*ADMINS, "reader", "evaluator"), an_answer, HIDDEN | {"manager": 404, "writer": 404})
 BATCH_READ, BATCH_WRITE = (Row(who, lambda world: Call({"batch": BATCH(world)}), HIDDEN) for who in (READERS, WRITERS))
 ONLY_ADMINS = Row(ADMINS)
+REVIEWERS = Row((*ADMINS, "evaluator"))
 GROUPED = Row(ADMINS, lambda world: Call({"group": GROUP(world)}, {"json": {"name": f"group {world.number()}"}}))
 FOREIGN = {persona: 404 for persona in KNOWN if persona != "reader"}
 OF_A_PROGRAM = {persona: 404 for persona in KNOWN if persona not in ADMINS}
@@ -210,6 +222,12 @@ MATRIX: Mapping[str, Row] = {
     "GET /api/v1/answers/{answer}/trace": ANSWER_READ,
     "GET /api/v1/answers/{answer}/stream": ANSWER_READ,
     "DELETE /api/v1/answers/{answer}/stream": Row((*ADMINS, "reader"), an_answer, FOREIGN),
+    "PUT /api/v1/answers/{answer}/feedback": Row(ANSWER_READ.allowed, a_rated_answer, ANSWER_READ.refusals),
+    "DELETE /api/v1/answers/{answer}/feedback": ANSWER_READ,
+    "GET /api/v1/feedback": REVIEWERS,
+    "GET /api/v1/feedback/export": REVIEWERS,
+    "PATCH /api/v1/feedback/{feedback}": Row(REVIEWERS.allowed, a_feedback),
+    "GET /api/v1/conversations/{conversation}/export": Row(("reader",), a_conversation, FOREIGN),
     "GET /api/v1/conversations": Row(KNOWN),
     "GET /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),
     "PATCH /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),

@@ -1,0 +1,141 @@
+"""Every page before axe-core in light and dark, on a phone, and by keyboard alone."""
+
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.rag.conftest import Service
+from tests.web.live import served
+
+pytestmark = [pytest.mark.real, pytest.mark.browser]
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+JUDGE = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" / ")}`);
+}"""
+TEXT = "The reset link is valid for 30 minutes.\n\nChoose a password of 12 characters."
+
+
+@pytest.fixture
+def service(build: Callable[..., Service]) -> Service:
+    service = build("The reset link is valid for 30 minutes.")
+    guides = service.collection("guides", description="All guides")
+    service.document(guides, TEXT)
+    service.pdf_document(guides, "The hub restarts by itself.")
+    return service
+
+
+@pytest.fixture
+def address(service: Service) -> Iterator[str]:
+    with served(service) as found:
+        yield found
+
+
+def answered(page: Page, question: str = "How long is the reset link valid?") -> None:
+    page.goto("/?collection=guides")
+    page.locator("#question").fill(question)
+    page.locator("#question").press("Enter")
+    page.locator(".turn .actions").wait_for()
+
+
+def everything_open(page: Page) -> None:
+    """An answer with its source, its trace and the form to rate it."""
+    answered(page)
+    page.get_by_role("button", name="Not helpful").click()
+    page.locator(".reasons").wait_for()
+    page.get_by_role("button", name="Why this answer?").click()
+    page.locator(".why details").first.wait_for()
+    page.locator(".source-link").first.click()
+    page.locator("#source mark, #source img").first.wait_for()
+
+
+def seen(service: Service) -> dict[str, Callable[[Page], object]]:
+    """Each page, and what makes it show everything."""
+    document = next(iter(service.app.catalog.documents(service.app.catalog.collection("guides").id, 10, None).items))
+
+    def plain(path: str, *ready: str) -> Callable[[Page], object]:
+        def show(page: Page) -> None:
+            page.goto(path)
+            for selector in ready:
+                page.locator(selector).first.wait_for()
+
+        return show
+
+    return {
+        "answer": everything_open,
+        "ask": plain("/"),
+        "history": plain("/history", ".rows li"),
+        "review": plain("/review", ".opinions li"),
+        "collections": plain("/collections"),
+        "collection": plain("/collections/guides", "#documents tbody tr"),
+        "document": plain(f"/documents/{document.id}?start=0&end=10"),
+        "admin": plain("/admin"),
+        "account": plain("/account"),
+        "sign in": plain("/sign-in"),
+        "nothing there": plain("/collections/none"),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, address: str, service: Service, scheme: Any) -> None:
+    context = browser.new_context(base_url=address, color_scheme=scheme, reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    found = {}
+    for name, show in seen(service).items():
+        show(page)
+        page.evaluate(AXE)
+        complaints = page.evaluate(JUDGE)
+        if complaints:
+            found[name] = complaints
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert page.evaluate(JUDGE), "the judge sees what is wrong"
+    context.close()
+    assert found == {}
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, address: str, service: Service) -> None:
+    context = browser.new_context(base_url=address, viewport={"width": 360, "height": 740})
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    wide = {}
+    for name, show in seen(service).items():
+        show(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            wide[name] = width
+    context.close()
+    assert wide == {}
+
+
+def test_from_question_to_source_and_back_by_keyboard(browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    page = context.new_page()
+    page.goto("/?collection=guides")
+    page.keyboard.press("Tab")  # from the question to the collection
+    expect(page.locator("#collection")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("How long is the reset link valid?")
+    page.keyboard.press("Enter")
+    page.locator(".turn .actions").wait_for()
+    note = page.locator(".footnote").first
+    note.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#source")).to_be_visible()
+    expect(page.locator("#source-title")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(note).to_be_focused()
+    page.goto("/history")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    context.close()
