@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from index.embedder import EmbedderStamp
 from ingest.files import Files
 from rag.errors import ContextTooLong, NoSuchModel
-from rag.llm.decoder import Segment
+from rag.llm.decoder import Sampling, Segment
 from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Message, Queued, TextDelta, Usage
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -269,7 +269,13 @@ class ByteModel:
         self.memory[target] = list(self.memory[source])
         return self.forget(target, length)
 
-    def sampler(self, temperature: float, top_p: float, seed: int) -> "_ByteSampler":
+    def likely(self, row: int, token: int, others: int) -> tuple[float, list[tuple[int, float]]]:
+        return (0.0, [(token, 0.0)][:others])
+
+    def accepts_grammar(self, grammar: str) -> bool:
+        return "root" in grammar
+
+    def sampler(self, sampling: Sampling) -> "_ByteSampler":
         self.open_samplers += 1
         return _ByteSampler(self)
 

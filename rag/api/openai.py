@@ -6,13 +6,10 @@ messages are not used there, because the grounded prompt is ours. Knows nothing 
 
 import asyncio
 import base64
-import secrets
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 import numpy as np
 from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
@@ -20,22 +17,29 @@ from litestar.params import FromPath, JSONBody
 
 from rag.answer import Ask
 from rag.api import sse
-from rag.api.ask import BEGIN_SECONDS, begin, finished_or_left, while_connected
+from rag.api.ask import BEGIN_SECONDS, begin, finished_or_left
 from rag.api.footnotes import FootnotedText
-from rag.api.openai_schemas import ChatRequest, EmbeddingsRequest, annotations_json, usage_json
+from rag.api.openai_schemas import (
+    DONE,
+    PREFIX,
+    ChatRequest,
+    EmbeddingsRequest,
+    annotations_json,
+    chunk,
+    data_frame,
+    error_json,
+    head_of,
+    usage_json,
+)
 from rag.api.parts import AppPart, PermitPart, RunningPart
 from rag.api.permit import Permit, known
+from rag.api.plain import plain_chat
 from rag.api.problems import problem_for
 from rag.api.running import RunningAnswer
 from rag.api.wire import Transcript
 from rag.app import App
-from rag.errors import BadRequest, EgressDenied, NoSuchModel
+from rag.errors import BadRequest, NoSuchModel
 from rag.events import AnswerEvent
-from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, TextDelta, Usage
-
-_PREFIX: Final = "footnote/"
-_DONE: Final = b"data: [DONE]\n\n"
-_FINISH: Final = {"stop": "stop", "length": "length", "cancelled": "stop"}
 
 
 class OpenAIController(Controller):
@@ -60,7 +64,8 @@ class OpenAIController(Controller):
         data: JSONBody[ChatRequest],
     ) -> Response[Any]:
         """Answer the last message from a collection (`footnote/<collection>`), or plainly with a local model."""
-        if data.model.startswith(_PREFIX):
+        if data.model.startswith(PREFIX):
+            data.grounded()
             ask = await asyncio.to_thread(_question, permit, data)
             answer = begin(app, permit, running, ask, request.scope["path"])
             if not data.stream:
@@ -73,7 +78,7 @@ class OpenAIController(Controller):
                 raise
             return sse.EventStream(_chunks(data, answer), on_close=lambda: running.leave(answer))
         permit.told["model"] = data.model
-        return await _plain(app, data, request)
+        return await plain_chat(app, data, request, permit.caller.tenant or "")
 
     @get("/models", sync_to_thread=True, opt=known("read"))
     def list_models(self, app: AppPart, permit: PermitPart) -> dict[str, Any]:
@@ -104,24 +109,13 @@ class OpenAIController(Controller):
 def openai_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The exception handler of `/v1`."""
     problem = problem_for(error, request.scope["path"])
-    body = _error_json(error, request.scope["path"])
+    body = error_json(error, request.scope["path"])
     return Response(body, status_code=problem.status, media_type="application/json", headers=problem.headers())
-
-
-def _error_json(error: BaseException, path: str) -> dict[str, Any]:
-    problem = problem_for(error, path)
-    kind = "invalid_request_error" if problem.status < 500 else "server_error"
-    code = {
-        "no-such-model": "model_not_found",
-        "no-such-collection": "model_not_found",
-        "not-signed-in": "invalid_api_key",
-    }.get(problem.slug, problem.slug)
-    return {"error": {"message": problem.detail, "type": kind, "param": None, "code": code}}
 
 
 def _question(permit: Permit, data: ChatRequest) -> Ask:
     permit.check_quota()
-    name, _, model = data.model.removeprefix(_PREFIX).partition(":")
+    name, _, model = data.model.removeprefix(PREFIX).partition(":")
     question = data.question()
     earlier = tuple(message.text for message in data.messages[:-1] if message.role == "user" and message.text.strip())
     return Ask(
@@ -147,7 +141,7 @@ def _completion(model: str, events: list[AnswerEvent]) -> dict[str, Any]:
         "annotations": annotations_json(marked.footnotes),
     }
     return {
-        **_head("chat.completion", model, events),
+        **head_of("chat.completion", model, events),
         "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
         "usage": usage_json(told.usage),
         "footnote": _told(told),
@@ -157,23 +151,23 @@ def _completion(model: str, events: list[AnswerEvent]) -> dict[str, Any]:
 async def _chunks(data: ChatRequest, answer: RunningAnswer) -> AsyncGenerator[bytes, None]:
     """An answer in progress as `chat.completion.chunk` frames: role, text, annotations, usage, [DONE]."""
     marked = FootnotedText()
-    head = _head("chat.completion.chunk", data.model, [])
-    yield _chunk(head, {"role": "assistant", "content": ""})
+    head = head_of("chat.completion.chunk", data.model, [])
+    yield chunk(head, {"role": "assistant", "content": ""})
     try:
         async with aclosing(_with_silence(answer)) as events:
             async for event in events:
                 if event is None:
                     yield sse.KEEP_ALIVE
                 elif piece := marked.take(event):
-                    yield _chunk(head, {"content": piece})
+                    yield chunk(head, {"content": piece})
     except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
-        yield _data(_error_json(error, answer.path)) + _DONE
+        yield data_frame(error_json(error, answer.path)) + DONE
         return
     told = Transcript(answer.events)
-    yield _chunk(head, {"annotations": annotations_json(marked.footnotes)}, finish="stop", footnote=_told(told))
+    yield chunk(head, {"annotations": annotations_json(marked.footnotes)}, finish="stop", footnote=_told(told))
     if data.stream_options is not None and data.stream_options.include_usage:
-        yield _data({**head, "choices": [], "usage": usage_json(told.usage)})
-    yield _DONE
+        yield data_frame({**head, "choices": [], "usage": usage_json(told.usage)})
+    yield DONE
 
 
 async def _with_silence(answer: RunningAnswer) -> AsyncGenerator[AnswerEvent | None, None]:
@@ -199,92 +193,6 @@ async def _with_silence(answer: RunningAnswer) -> AsyncGenerator[AnswerEvent | N
                 await asyncio.gather(upcoming, return_exceptions=True)
 
 
-async def _plain(app: App, data: ChatRequest, request: Request[Any, Any, Any]) -> Response[Any]:
-    """Generation without retrieval, by a local model."""
-    data.question()
-    generator = await asyncio.to_thread(app.models.get, data.model)
-    if not generator.local:
-        raise EgressDenied(
-            f"model {data.model!r} is remote, and without a collection no rule lets text leave this site; "
-            f"ask a collection that allows it: {_PREFIX}<collection>:{data.model}"
-        )
-    events = generator.stream(_generation(app, data))
-    first = await while_connected(request, _next(events))
-    if data.stream:
-        return sse.EventStream(_plain_chunks(data, _rejoined(first, events)))
-    whole = await while_connected(request, _plain_completion(data, _rejoined(first, events)))
-    return Response(whole, status_code=200)
-
-
-async def _next(events: AsyncIterator[GenerationEvent]) -> GenerationEvent:
-    return await anext(events)
-
-
-def _generation(app: App, data: ChatRequest) -> GenerationRequest:
-    return GenerationRequest(
-        messages=data.turns(),
-        max_tokens=data.most_tokens or app.settings.answer_max_tokens,
-        temperature=app.settings.answer_temperature if data.temperature is None else data.temperature,
-        top_p=1.0 if data.top_p is None else data.top_p,
-        stop=data.stops(),
-        seed=data.seed or 0,
-    )
-
-
-async def _rejoined(
-    first: GenerationEvent, rest: AsyncIterator[GenerationEvent]
-) -> AsyncGenerator[GenerationEvent, None]:
-    """The event that was waited for, then the others; closing this closes the generation."""
-    try:
-        yield first
-        async for event in rest:
-            yield event
-    finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()
-
-
-async def _plain_completion(data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]) -> dict[str, Any]:
-    text, finish, usage = "", "stop", Usage()
-    async with aclosing(events):
-        async for event in events:
-            match event:
-                case TextDelta():
-                    text += event.text
-                case Finished():
-                    finish, usage = _FINISH[event.reason], event.usage
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    return {
-        **_head("chat.completion", data.model, []),
-        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
-        "usage": usage_json(usage),
-    }
-
-
-async def _plain_chunks(
-    data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]
-) -> AsyncGenerator[bytes, None]:
-    head = _head("chat.completion.chunk", data.model, [])
-    finish, usage = "stop", Usage()
-    yield _chunk(head, {"role": "assistant", "content": ""})
-    try:
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case TextDelta():
-                        yield _chunk(head, {"content": event.text})
-                    case Finished():
-                        finish, usage = _FINISH[event.reason], event.usage
-    except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
-        yield _data(_error_json(error, "/v1/chat/completions")) + _DONE
-        return
-    yield _chunk(head, {}, finish=finish)
-    if data.stream_options is not None and data.stream_options.include_usage:
-        yield _data({**head, "choices": [], "usage": usage_json(usage)})
-    yield _DONE
-
-
 def _told(told: Transcript) -> dict[str, Any]:
     """What the protocol has no place for: which answer this is and how it ended."""
     whole = told.json()
@@ -294,7 +202,7 @@ def _told(told: Transcript) -> dict[str, Any]:
 def _models(app: App, permit: Permit) -> list[dict[str, Any]]:
     collections = [
         {
-            "id": _PREFIX + info.name,
+            "id": PREFIX + info.name,
             "object": "model",
             "created": int(info.created_at.timestamp()),
             "owned_by": "footnote",
@@ -334,18 +242,3 @@ def _row(row: Any, encoding: str) -> str | list[float]:
         return base64.b64encode(np.ascontiguousarray(row, dtype="<f4").tobytes()).decode()
     numbers: list[float] = row.tolist()
     return numbers
-
-
-def _head(kind: str, model: str, events: list[AnswerEvent]) -> dict[str, Any]:
-    told = Transcript(events).started
-    completion = f"chatcmpl-{told.answer if told else secrets.token_hex(12)}"
-    return {"id": completion, "object": kind, "created": int(time.time()), "model": model}
-
-
-def _chunk(head: Mapping[str, Any], delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish, "logprobs": None}
-    return _data({**head, "choices": [choice], **more})
-
-
-def _data(value: Any) -> bytes:
-    return b"data: " + msgspec.json.encode(value) + b"\n\n"

@@ -1,14 +1,23 @@
 """The bodies of the OpenAI protocol that we read and write. Unknown fields are ignored, as that protocol expects."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from rag.api.footnotes import Footnote
+from rag.api.problems import problem_for
+from rag.api.wire import Transcript
 from rag.errors import BadRequest
-from rag.events import AnswerUsage
-from rag.llm.generator import Message, Usage
+from rag.events import AnswerEvent, AnswerUsage
+from rag.llm.generator import Message, TokenChance, Usage
+from rag.llm.grammar import json_grammar
+
+PREFIX: Final = "footnote/"
+DONE: Final = b"data: [DONE]\n\n"
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
@@ -36,6 +45,19 @@ class StreamOptions(Struct):
     include_usage: bool = False
 
 
+class JsonSchema(Struct):
+    """The schema that an answer is to follow; its other fields are not needed."""
+
+    schema: dict[str, Any] | None = None
+
+
+class ResponseFormat(Struct):
+    """The form of the answer."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JsonSchema | None = None
+
+
 class ChatRequest(Struct):
     """`model` is `footnote/<collection>`, `footnote/<collection>:<model>`, or a local model for plain generation."""
 
@@ -50,6 +72,16 @@ class ChatRequest(Struct):
     seed: int | None = None
     stop: str | list[str] | None = None
     n: int = 1
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    response_format: ResponseFormat | None = None
+    # Not in the protocol, but what llama.cpp's own server takes
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    repeat_penalty: Annotated[float, Meta(ge=0.5, le=2)] | None = None
+    grammar: Annotated[str, Meta(max_length=50_000)] | None = None
 
     @property
     def most_tokens(self) -> int | None:
@@ -62,6 +94,24 @@ class ChatRequest(Struct):
         if self.messages[-1].role != "user" or not self.messages[-1].text.strip():
             raise BadRequest("the last message is not a question; end `messages` with a user message that has text")
         return self.messages[-1].text.strip()
+
+    def grammar_text(self) -> str:
+        """What the answer must follow, as GBNF; empty for free text. Raises BadRequest."""
+        form = self.response_format
+        if form is None or form.type == "text":
+            return self.grammar or ""
+        if form.type == "json_object":
+            return json_grammar()
+        if form.json_schema is None or form.json_schema.schema is None:
+            raise BadRequest("response_format is json_schema, but json_schema.schema is missing; give the schema")
+        return json_grammar(form.json_schema.schema)
+
+    def grounded(self) -> None:
+        """Answers from documents are text with footnotes. Raises BadRequest if another form is wanted."""
+        if self.logprobs or self.grammar or (self.response_format and self.response_format.type != "text"):
+            raise BadRequest(
+                "a collection answers with text and footnotes; response_format, grammar and logprobs are for models"
+            )
 
     def turns(self) -> tuple[Message, ...]:
         """All messages as a model reads them."""
@@ -111,3 +161,56 @@ def annotations_json(footnotes: Sequence[Footnote]) -> list[dict[str, Any]]:
         }
         for footnote in footnotes
     ]
+
+
+def logprobs_json(data: ChatRequest, tokens: Sequence[TokenChance]) -> dict[str, Any] | None:
+    """Log-probabilities of tokens as that protocol tells them; None unless they were asked for."""
+    if not data.logprobs:
+        return None
+    return {
+        "content": [
+            {**_chance_json(token.piece, token.logprob), "top_logprobs": [_chance_json(*other) for other in token.top]}
+            for token in tokens
+        ],
+        "refusal": None,
+    }
+
+
+def _chance_json(piece: bytes, logprob: float) -> dict[str, Any]:
+    return {"token": piece.decode("utf-8", "replace"), "logprob": max(logprob, -9999.0), "bytes": list(piece)}
+
+
+def error_json(error: BaseException, path: str) -> dict[str, Any]:
+    """An error in that protocol's form."""
+    problem = problem_for(error, path)
+    kind = "invalid_request_error" if problem.status < 500 else "server_error"
+    code = {
+        "no-such-model": "model_not_found",
+        "no-such-collection": "model_not_found",
+        "not-signed-in": "invalid_api_key",
+    }.get(problem.slug, problem.slug)
+    return {"error": {"message": problem.detail, "type": kind, "param": None, "code": code}}
+
+
+def head_of(kind: str, model: str, events: list[AnswerEvent]) -> dict[str, Any]:
+    """What every object and chunk begins with."""
+    told = Transcript(events).started
+    completion = f"chatcmpl-{told.answer if told else secrets.token_hex(12)}"
+    return {"id": completion, "object": kind, "created": int(time.time()), "model": model}
+
+
+def chunk(
+    head: Mapping[str, Any],
+    delta: Mapping[str, Any],
+    finish: str | None = None,
+    logprobs: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> bytes:
+    """A `chat.completion.chunk` frame."""
+    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish, "logprobs": logprobs}
+    return data_frame({**head, "choices": [choice], **more})
+
+
+def data_frame(value: Any) -> bytes:
+    """One event of a stream."""
+    return b"data: " + msgspec.json.encode(value) + b"\n\n"

@@ -20,6 +20,26 @@ class Segment:
     sample: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen. Temperature 0 takes the likeliest; the neutral value of each other field changes nothing.
+
+    `grammar` is GBNF that the whole answer follows. `alternatives`: None, or how many other tokens are told of with
+    the log-probability of each chosen one.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int = 0
+    grammar: str = ""
+    alternatives: int | None = None
+
+
 class Vocabulary(Protocol):
     """Text to tokens and back. Safe to call from several threads."""
 
@@ -54,12 +74,23 @@ class Vocabulary(Protocol):
         """Whether the model ends its answer with this token."""
         ...
 
+    def accepts_grammar(self, grammar: str) -> bool:
+        """Whether this is a grammar that tokens can be chosen by."""
+        ...
+
+
+class GrammarEnded(Exception):
+    """No token may follow by the grammar."""
+
 
 class Sampler(Protocol):
     """Chooses tokens for one answer."""
 
     def sample(self, row: int) -> int:
-        """Choose after batch row `row` of the last decode, and remember the choice."""
+        """Choose after batch row `row` of the last decode, and remember the choice.
+
+        Raises GrammarEnded when the grammar allows no token of this model.
+        """
         ...
 
     def close(self) -> None: ...
@@ -94,6 +125,13 @@ class Decoder(Protocol):
         """Make `target` hold exactly the first `length` positions of `source`. False as for `forget`."""
         ...
 
-    def sampler(self, temperature: float, top_p: float, seed: int) -> Sampler: ...
+    def sampler(self, sampling: Sampling) -> Sampler: ...
+
+    def likely(self, row: int, token: int, others: int) -> tuple[float, list[tuple[int, float]]]:
+        """Log-probability of a token after batch row `row` of the last decode, and of the likeliest `others`.
+
+        By the model's own distribution, before any sampling.
+        """
+        ...
 
     def close(self) -> None: ...

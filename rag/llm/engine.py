@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from rag.errors import BadRequest, ContextTooLong, GenerationFailed, ModelUnavailable, QueueFull
 from rag.llm.decoder import DECODED, NO_ROOM, Decoder, Segment, Vocabulary
 from rag.llm.generator import Finished, FinishReason, GenerationEvent, GenerationRequest, Message, Queued
+from rag.llm.grammar import check_sampling
 from rag.llm.outbox import LEASE_SECONDS, Outbox
 from rag.llm.scheduler import Pace, Want, halves, place, plan
 from rag.llm.slots import Answer, Slots
@@ -93,6 +94,9 @@ class LocalEngine:
         """Build the prompt. Raises ContextTooLong if it and the answer cannot fit together."""
         if request.max_tokens < 1:
             raise BadRequest(f"max_tokens is {request.max_tokens}, but at least 1 was wanted")
+        check_sampling(request)
+        if request.grammar and not self._vocabulary.accepts_grammar(request.grammar):
+            raise BadRequest("the grammar cannot be read; give GBNF with a rule named root, or a simpler JSON schema")
         prompt = self._prompts.prompt(request.messages)
         if len(prompt.tokens) + request.max_tokens > self.context_tokens:
             raise ContextTooLong(
@@ -188,7 +192,14 @@ class LocalEngine:
             return False
         with self._change:
             self._waiting.popleft()
-        self._slots.occupy(first, placement)
+        try:
+            self._slots.occupy(first, placement)
+        except Exception:
+            logger.exception("an answer could not be begun")
+            with self._change:
+                self._inside -= 1
+            self._slots.wipe(placement.sequence)
+            first.fail(GenerationFailed(f"the model {self._name} could not begin this answer; ask again"))
         return True
 
     def _step(self) -> None:
@@ -240,7 +251,7 @@ class LocalEngine:
         answer = self._slots[sequence].answer
         assert answer is not None
         try:
-            reason = answer.choose(row, self._vocabulary)
+            reason = answer.choose(row, self._vocabulary, self._decoder)
         except Exception:
             logger.exception("choosing a token failed")
             self._fail(sequence, GenerationFailed(f"the model {self._name} failed to choose a token; ask again"))

@@ -18,7 +18,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What to generate. `tenant` salts every cache, so that no timing crosses from one to another."""
+    """What to generate. `tenant` salts every cache, so that no timing crosses from one to another.
+
+    The sampling fields are those of rag/llm/decoder.py; remote models take those that their protocol knows.
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int = 256
@@ -27,6 +30,14 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     seed: int = 0
     tenant: str = ""
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    grammar: str = ""
+    alternatives: int | None = None
+    background: bool = False  # it goes after everyone who waits for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +58,20 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenChance:
+    """A chosen token's bytes and natural log-probability, and the likeliest tokens at its place."""
+
+    piece: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More text: whole characters, never part of a stop string."""
+    """More text: whole characters, never part of a stop string. `tokens` only if the request asked for chances."""
 
     text: str
+    tokens: tuple[TokenChance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import ctypes
 import logging
 import threading
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
-from rag.llm.decoder import Segment
+from rag.llm.decoder import GrammarEnded, Sampling, Segment
 from rag.llm.gguf import read_header
 
 logger = logging.getLogger(__name__)
 
 _SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
 _USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+_PENALISED = 256  # tokens back that penalties look at
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 _backend = threading.Lock()
 _backend_ready = False
 
@@ -153,6 +155,16 @@ class LlamaModel:
     def is_end(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
+    def accepts_grammar(self, grammar: str) -> bool:
+        sampler = self.grammar(grammar)
+        if sampler:
+            llama_cpp.llama_sampler_free(sampler)
+        return bool(sampler)
+
+    def grammar(self, grammar: str) -> Any:
+        """A link of a sampler chain, null if the grammar cannot be read."""
+        return llama_cpp.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
+
 
 class LlamaContext:
     """Memory for `sequences` texts of `context_tokens` each, over one model; a Decoder.
@@ -208,8 +220,15 @@ class LlamaContext:
         last: int = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
         return last + 1
 
-    def sampler(self, temperature: float, top_p: float, seed: int) -> "LlamaSampler":
-        return LlamaSampler(self.handle, temperature, top_p, seed)
+    def likely(self, row: int, token: int, others: int) -> tuple[float, list[tuple[int, float]]]:
+        scores = self.logits(row).astype(np.float64)
+        top = float(scores.max())
+        scores -= top + float(np.log(np.exp(scores - top).sum()))
+        best = np.argsort(scores)[::-1][:others].tolist()
+        return float(scores[token]), [(other, float(scores[other])) for other in best]
+
+    def sampler(self, sampling: Sampling) -> "LlamaSampler":
+        return LlamaSampler(self._model, self.handle, sampling)
 
     def close(self) -> None:
         if self.handle:
@@ -218,30 +237,61 @@ class LlamaContext:
 
 
 class LlamaSampler:
-    """Greedy at temperature 0, else top-p over the model's own distribution, then temperature, then the seeded draw."""
+    """Penalties, then the likeliest token at temperature 0, else top-k, top-p, min-p, temperature and the seeded draw.
 
-    def __init__(self, context: Any, temperature: float, top_p: float, seed: int) -> None:
+    A grammar comes before all of them. Then the choice is looked at before it is accepted: llama.cpp ends the process
+    when it is told that a token follows which the grammar forbids.
+    """
+
+    def __init__(self, model: LlamaModel, context: Any, sampling: Sampling) -> None:
         self._context = context
+        self._candidates = np.zeros(model.size, _CANDIDATE) if sampling.grammar else None
         self._chain: Any = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        if temperature <= 0.0:
-            links = [llama_cpp.llama_sampler_init_greedy()]
-        else:
-            links = [
-                llama_cpp.llama_sampler_init_top_p(top_p, 1),
-                llama_cpp.llama_sampler_init_temp(temperature),
-                llama_cpp.llama_sampler_init_dist(seed & 0xFFFF_FFFF),
-            ]
-        for link in links:
+        for link in _links(model, sampling):
             llama_cpp.llama_sampler_chain_add(self._chain, link)
 
     def sample(self, row: int) -> int:
+        if self._candidates is not None:
+            return self._sample_by_grammar(self._candidates, row)
         token: int = llama_cpp.llama_sampler_sample(self._chain, self._context, row)
+        return token
+
+    def _sample_by_grammar(self, candidates: NDArray[Any], row: int) -> int:
+        scores = llama_cpp.llama_get_logits_ith(self._context, row)
+        candidates["id"] = np.arange(len(candidates))
+        candidates["logit"] = np.ctypeslib.as_array(scores, shape=(len(candidates),))
+        field = dict(llama_cpp.llama_token_data_array._fields_)["data"]
+        array = llama_cpp.llama_token_data_array(candidates.ctypes.data_as(field), len(candidates), -1, False)
+        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))
+        chosen = array.data[array.selected] if array.selected >= 0 else None
+        if chosen is None or not np.isfinite(chosen.logit):
+            raise GrammarEnded
+        token = int(chosen.id)
+        llama_cpp.llama_sampler_accept(self._chain, token)
         return token
 
     def close(self) -> None:
         if self._chain:
             llama_cpp.llama_sampler_free(self._chain)
             self._chain = None
+
+
+def _links(model: LlamaModel, sampling: Sampling) -> Iterator[Any]:
+    if sampling.grammar:
+        yield model.grammar(sampling.grammar)
+    penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
+    if penalties != (1.0, 0.0, 0.0):
+        yield llama_cpp.llama_sampler_init_penalties(model.size, _PENALISED, *penalties)
+    if sampling.temperature <= 0.0:
+        yield llama_cpp.llama_sampler_init_greedy()
+        return
+    if sampling.top_k > 0:
+        yield llama_cpp.llama_sampler_init_top_k(sampling.top_k)
+    yield llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1)
+    if sampling.min_p > 0.0:
+        yield llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1)
+    yield llama_cpp.llama_sampler_init_temp(sampling.temperature)
+    yield llama_cpp.llama_sampler_init_dist(sampling.seed & 0xFFFF_FFFF)
 
 
 class _Batch:

@@ -41,7 +41,7 @@ class Outbox:
         with self._lock:
             last = self._items[-1] if self._items else None
             if isinstance(last, TextDelta) and isinstance(item, TextDelta):
-                self._items[-1] = TextDelta(last.text + item.text)
+                self._items[-1] = TextDelta(last.text + item.text, last.tokens + item.tokens)
             elif isinstance(last, Queued) and isinstance(item, Queued):
                 self._items[-1] = item
             else:

@@ -1,10 +1,10 @@
 """The state of the engine: answers on their way and the sequences they occupy. Knows no threads, no native code."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from rag.llm.decoder import Decoder, Sampler, Segment, Vocabulary
-from rag.llm.generator import Finished, FinishReason, GenerationRequest, TextDelta, Usage
+from rag.llm.decoder import Decoder, GrammarEnded, Sampler, Sampling, Segment, Vocabulary
+from rag.llm.generator import Finished, FinishReason, GenerationRequest, TextDelta, TokenChance, Usage
 from rag.llm.outbox import Outbox
 from rag.llm.scheduler import Placement, SlotView, Want
 from rag.llm.text import StreamText
@@ -24,6 +24,7 @@ class Answer:
         self.produced = 0
         self.began = 0.0
         self._text = StreamText(request.stop)
+        self._chances: list[TokenChance] = []  # of tokens whose text is held back
         self.sampler: Sampler | None = None
 
     def begin(self, cached: int, sampler: Sampler) -> None:
@@ -31,15 +32,20 @@ class Answer:
         self.cached, self.sampler, self.began = cached, sampler, time.monotonic()
         self.todo = list(self.prompt.tokens[cached:])
 
-    def choose(self, row: int, vocabulary: Vocabulary) -> FinishReason | None:
+    def choose(self, row: int, vocabulary: Vocabulary, decoder: Decoder) -> FinishReason | None:
         """Sample after this batch row and send the text that is certain; the reason if the answer ends here."""
         assert self.sampler is not None
-        token = self.sampler.sample(row)
+        try:
+            token = self.sampler.sample(row)
+        except GrammarEnded:
+            return "stop"
         self.produced += 1
         if vocabulary.is_end(token):
             return "stop"
+        if self.request.alternatives is not None:
+            self._chances.append(_chance(decoder, vocabulary, row, token, self.request.alternatives))
         if text := self._text.push(vocabulary.piece(token)):
-            self.outbox.put(TextDelta(text))
+            self._say(text)
         if self._text.stopped:
             return "stop"
         if self.produced >= self.request.max_tokens:
@@ -50,9 +56,13 @@ class Answer:
     def finish(self, reason: FinishReason) -> None:
         """Send what was held back, and the end."""
         if reason != "cancelled" and (text := self._text.finish()):
-            self.outbox.put(TextDelta(text))
+            self._say(text)
         self.outbox.put(Finished(reason, Usage(len(self.prompt.tokens), self.cached, self.produced)))
         self.release()
+
+    def _say(self, text: str) -> None:
+        self.outbox.put(TextDelta(text, tuple(self._chances)))
+        self._chances.clear()
 
     def fail(self, error: Exception) -> None:
         """End with an error; the text so far has been sent."""
@@ -63,6 +73,17 @@ class Answer:
         if self.sampler is not None:
             self.sampler.close()
             self.sampler = None
+
+
+def _sampling(request: GenerationRequest) -> Sampling:
+    names = (field.name for field in fields(Sampling))
+    return Sampling(**{name: getattr(request, name) for name in names})
+
+
+def _chance(decoder: Decoder, vocabulary: Vocabulary, row: int, token: int, others: int) -> TokenChance:
+    logprob, likeliest = decoder.likely(row, token, others)
+    top = tuple((vocabulary.piece(other), chance) for other, chance in likeliest)
+    return TokenChance(vocabulary.piece(token), logprob, top)
 
 
 @dataclass(slots=True)
@@ -107,7 +128,7 @@ class Slots:
             # Some models can only drop a whole sequence.
             self._decoder.forget(slot.sequence, 0)
         request = answer.request
-        sampler = self._decoder.sampler(request.temperature, request.top_p, request.seed)
+        sampler = self._decoder.sampler(_sampling(request))
         answer.begin(len(slot.tokens), sampler)
         self._clock += 1
         slot.answer, slot.tenant, slot.shared, slot.used = answer, request.tenant, answer.prompt.shared, self._clock

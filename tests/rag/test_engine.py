@@ -384,3 +384,18 @@ def test_a_burst_fills_the_sequences_before_the_queue():
     with engine_over(ByteModel(sequences=3, pause=0.002), queue=4) as engine:
         results = asyncio.run(scene(engine))
     assert [type(result) for result in results] == [tuple] * 7 + [QueueFull]
+
+
+def test_an_answer_that_cannot_be_begun_fails_alone():
+    class NoSampler(ByteModel):
+        def sampler(self, sampling):
+            if sampling.seed == 13:
+                raise OSError("no memory for a sampler")
+            return super().sampler(sampling)
+
+    with engine_over(NoSampler()) as engine:
+        for _ in range(6):
+            with pytest.raises(GenerationFailed, match="could not begin"):
+                asyncio.run(told(engine.stream(ask(seed=13))))
+        assert asyncio.run(told(engine.stream(ask())))[0] == alone(ask())
+        assert engine._inside == 0

@@ -168,3 +168,52 @@ async def test_embeddings_are_those_of_the_index(service: Service, http: Http) -
         ({"model": "hash", "input": "x", "dimensions": 3}, 422),
     ):
         assert (await http.post("/v1/embeddings", json=wrong)).status_code == status, wrong
+
+
+def plain(**fields: Any) -> dict[str, Any]:
+    return {"model": "scripted", "messages": [{"role": "user", "content": "hello"}], **fields}
+
+
+async def test_sampling_reaches_the_model(service: Service, http: Http) -> None:
+    body = plain(
+        temperature=0.5, top_p=0.9, top_k=7, min_p=0.1, repeat_penalty=1.2, presence_penalty=0.3,
+        frequency_penalty=0.4, seed=5, stop=["x", "y"], max_tokens=9, logprobs=True, top_logprobs=2,
+        grammar="root ::= [a]",
+    )  # fmt: skip
+    answer = await http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    asked = service.generator.requests[-1]
+    assert (asked.temperature, asked.top_p, asked.top_k, asked.min_p) == (0.5, 0.9, 7, 0.1)
+    assert (asked.repeat_penalty, asked.presence_penalty, asked.frequency_penalty) == (1.2, 0.3, 0.4)
+    assert (asked.seed, asked.stop, asked.max_tokens, asked.alternatives) == (5, ("x", "y"), 9, 2)
+    assert asked.grammar == "root ::= [a]"
+    assert answer.json()["choices"][0]["logprobs"] == {"content": [], "refusal": None}
+
+
+async def test_a_form_of_answer_becomes_a_grammar(service: Service, http: Http) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    assert (await http.post("/v1/chat/completions", json=plain(response_format=form))).status_code == 200
+    assert "root ::=" in service.generator.requests[-1].grammar
+    form = {"type": "json_object"}
+    assert (await http.post("/v1/chat/completions", json=plain(response_format=form))).status_code == 200
+    assert "root" in service.generator.requests[-1].grammar
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"min_p": 2}, "min_p"),
+        ({"response_format": {"type": "yaml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "json_schema.schema is missing"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "https://x.y/z"}}}}, "schema"),
+        ({"model": "footnote/guides", "logprobs": True}, "a collection answers with text and footnotes"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused(service: Service, http: Http, fields: Any, words: str) -> None:
+    service.collection()
+    answer = await http.post("/v1/chat/completions", json=plain(**fields))
+    assert answer.status_code in (400, 422), answer.text
+    assert words in answer.text
+    assert service.generator.requests == []

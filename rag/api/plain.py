@@ -1,0 +1,123 @@
+"""Generation without retrieval, in the OpenAI protocol, by a local model. Knows no collection and no citation."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from litestar import Request, Response
+
+from rag.api import sse
+from rag.api.ask import while_connected
+from rag.api.openai_schemas import (
+    DONE,
+    PREFIX,
+    ChatRequest,
+    chunk,
+    data_frame,
+    error_json,
+    head_of,
+    logprobs_json,
+    usage_json,
+)
+from rag.app import App
+from rag.errors import EgressDenied
+from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, TextDelta, TokenChance, Usage
+
+_FINISH: Final = {"stop": "stop", "length": "length", "cancelled": "stop"}
+
+
+async def plain_chat(app: App, data: ChatRequest, request: Request[Any, Any, Any], tenant: str) -> Response[Any]:
+    """Generation without retrieval, by a local model."""
+    data.question()
+    generator = await asyncio.to_thread(app.models.get, data.model)
+    if not generator.local:
+        raise EgressDenied(
+            f"model {data.model!r} is remote, and without a collection no rule lets text leave this site; "
+            f"ask a collection that allows it: {PREFIX}<collection>:{data.model}"
+        )
+    events = generator.stream(_generation(app, data, tenant))
+    first = await while_connected(request, _next(events))
+    if data.stream:
+        return sse.EventStream(_plain_chunks(data, _rejoined(first, events)))
+    whole = await while_connected(request, _plain_completion(data, _rejoined(first, events)))
+    return Response(whole, status_code=200)
+
+
+async def _next(events: AsyncIterator[GenerationEvent]) -> GenerationEvent:
+    return await anext(events)
+
+
+def _generation(app: App, data: ChatRequest, tenant: str) -> GenerationRequest:
+    return GenerationRequest(
+        messages=data.turns(),
+        max_tokens=data.most_tokens or app.settings.answer_max_tokens,
+        temperature=app.settings.answer_temperature if data.temperature is None else data.temperature,
+        top_p=1.0 if data.top_p is None else data.top_p,
+        stop=data.stops(),
+        seed=data.seed or 0,
+        tenant=tenant,
+        top_k=data.top_k or 0,
+        min_p=data.min_p or 0.0,
+        repeat_penalty=data.repeat_penalty or 1.0,
+        presence_penalty=data.presence_penalty or 0.0,
+        frequency_penalty=data.frequency_penalty or 0.0,
+        grammar=data.grammar_text(),
+        alternatives=data.top_logprobs or 0 if data.logprobs else None,
+    )
+
+
+async def _rejoined(
+    first: GenerationEvent, rest: AsyncIterator[GenerationEvent]
+) -> AsyncGenerator[GenerationEvent, None]:
+    """The event that was waited for, then the others; closing this closes the generation."""
+    try:
+        yield first
+        async for event in rest:
+            yield event
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _plain_completion(data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]) -> dict[str, Any]:
+    text, finish, usage = "", "stop", Usage()
+    tokens: list[TokenChance] = []
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case TextDelta():
+                    text += event.text
+                    tokens += event.tokens
+                case Finished():
+                    finish, usage = _FINISH[event.reason], event.usage
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    return {
+        **head_of("chat.completion", data.model, []),
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": logprobs_json(data, tokens)}],
+        "usage": usage_json(usage),
+    }
+
+
+async def _plain_chunks(
+    data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]
+) -> AsyncGenerator[bytes, None]:
+    head = head_of("chat.completion.chunk", data.model, [])
+    finish, usage = "stop", Usage()
+    yield chunk(head, {"role": "assistant", "content": ""})
+    try:
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        yield chunk(head, {"content": event.text}, logprobs=logprobs_json(data, event.tokens))
+                    case Finished():
+                        finish, usage = _FINISH[event.reason], event.usage
+    except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
+        yield data_frame(error_json(error, "/v1/chat/completions")) + DONE
+        return
+    yield chunk(head, {}, finish=finish)
+    if data.stream_options is not None and data.stream_options.include_usage:
+        yield data_frame({**head, "choices": [], "usage": usage_json(usage)})
+    yield DONE
