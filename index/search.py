@@ -25,6 +25,7 @@ from index.fusion import fuse, single
 from index.passage import SearchMode, SearchResult
 from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
+from index.vector_base import Limits
 from index.views import Moment, Views
 from index.wording import Wording, read_wording
 
@@ -70,6 +71,7 @@ class Searcher:
         views: Path,
         *,
         flat_limit: int = 100_000,
+        sq8_limit: int = 300_000,
         delta_limit: int = 20_000,
         poll_seconds: float = 0.2,
     ) -> None:
@@ -78,7 +80,12 @@ class Searcher:
         self._embedder = embedder
         self._stamp = embedder.stamp.key
         self._views = Views(
-            database, self._stamp, embedder.stamp.dimension, views, flat_limit=flat_limit, delta_limit=delta_limit
+            database,
+            self._stamp,
+            embedder.stamp.dimension,
+            views,
+            limits=Limits(flat_limit, sq8_limit),
+            delta_limit=delta_limit,
         )
         self._poll_seconds = poll_seconds
         self._stop = threading.Event()

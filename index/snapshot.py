@@ -106,6 +106,15 @@ class Snapshots:
         """Set aside a snapshot that passed its checksums and still could not be opened."""
         self._set_aside(snapshot.folder, reason)
 
+    def peek(self) -> Mapping[str, Any] | None:
+        """What the newest snapshot says of itself, its parts not looked at; None if there is none to read."""
+        for folder in self._folders():
+            try:
+                return _read_header(folder / HEADER)
+            except (BadSnapshot, OSError):
+                continue
+        return None
+
     def faults(self) -> list[str]:
         """One line per snapshot that does not match its header, those that were set aside included."""
         found = [f"{path.name} was set aside earlier" for path in sorted(self.folder.glob(f"{self.kind}-*.bad"))]

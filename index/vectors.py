@@ -1,13 +1,12 @@
-"""The FAISS view: which chunks lie near a vector. The one room of faiss; knows no text and no SQL.
+"""The FAISS view: which chunks lie near a vector. With `index/vector_base.py` the room of faiss; knows no text, no SQL.
 
 A view is `base` (large, read-only, mapped from its snapshot) + `delta` (recent rows, scanned by brute force) + the rows
 of both that died since. Positions count within a segment and mean nothing outside this file. One writer calls `apply`;
 readers hold a `VectorMoment`, which nothing changes any more, so searching takes no lock.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import faiss
@@ -18,11 +17,10 @@ from index.exact import best_first
 from index.follow import PARTITION, ChunkRows
 from index.scope import Scope
 from index.snapshot import Snapshot
+from index.vector_base import open_base
 
-TRAINING_ROWS = 100_000
 EXACT_ROWS = 2048  # so few allowed rows are scanned one by one, whatever the base is ...
 EXACT_SHARE = 0.05  # ... and so is this share of a larger base
-INDEX, ROWS = "index.faiss", "rows.npy"
 
 Mask = NDArray[np.bool_]
 
@@ -31,7 +29,11 @@ _faiss: Any = faiss  # its type stubs know the C++ signatures, not the Python on
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Rows that belong together. `index` is a FAISS index; without one, `vectors` (n, d) are scanned."""
+    """Rows that belong together. `index` is a FAISS index; without one, `vectors` (n, d) are scanned.
+
+    `held` are the collections of the rows; a scope that has them all needs no look at each row. `nprobe` is how many
+    lists of the index are looked at, 0 if it has none.
+    """
 
     chunks: NDArray[np.int64]
     documents: NDArray[np.int64]
@@ -39,11 +41,13 @@ class Segment:
     alive: Mask
     vectors: NDArray[np.float32] | None = None
     index: Any = None
+    nprobe: int = 0
+    held: frozenset[int] | None = None
 
     def allowed(self, scope: Scope) -> Mask:
         """(n,) which rows are alive and in scope."""
         mask = self.alive
-        if scope.collections is not None:
+        if scope.collections is not None and not (self.held is not None and self.held <= set(scope.collections)):
             mask = mask & np.isin(self.collections, scope.collections)
         if scope.documents is not None:
             mask = mask & np.isin(self.documents, scope.documents)
@@ -63,8 +67,10 @@ class Segment:
         count = int(np.count_nonzero(mask))
         if count == 0:
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        if self.index is not None and count > max(EXACT_ROWS, EXACT_SHARE * len(mask)):
-            return self._search_index(query, k, None if count == len(mask) else mask)
+        share = count / len(mask)
+        # Few rows are taken out and compared one by one; from lists that is slow, but all lists can be looked at.
+        if self.index is not None and (self.nprobe or count > max(EXACT_ROWS, EXACT_SHARE * len(mask))):
+            return self._search_index(query, k, None if count == len(mask) else mask, share)
         places = np.flatnonzero(mask)
         # A mask of all rows needs no copy of them.
         whole = self.vectors if self.vectors is not None and count == len(mask) else None
@@ -77,23 +83,33 @@ class Segment:
         """(n, d) the rows at these positions."""
         if self.vectors is not None:
             return self.vectors[places]
+        if self.nprobe:
+            self.index.make_direct_map()  # rows of lists are found by position through it; made once
         rows: NDArray[np.float32] = self.index.reconstruct_batch(places)
         return rows
 
     def _search_index(
-        self, query: NDArray[np.float32], k: int, mask: Mask | None
+        self, query: NDArray[np.float32], k: int, mask: Mask | None, share: float
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         # The setting is one of this thread; requests run beside each other, so one core each is the fastest sum.
         faiss.omp_set_num_threads(1)
-        parameters = None
+        selector = None
         if mask is not None:
             selector = _faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
-            parameters = _faiss.SearchParameters(sel=selector)
+        parameters = self._parameters(selector, share)
         scores, places = self.index.search(query[None, :], min(k, len(self.chunks)), params=parameters)
         found = places[0] >= 0  # short results are padded with -1
         scores, chunks = scores[0][found], self.chunks[places[0][found]]
         best = best_first(scores, chunks, k)
         return scores[best], chunks[best]
+
+    def _parameters(self, selector: Any, share: float) -> Any:
+        """How faiss is to search: parameters without a number of lists would look at one list only."""
+        if not self.nprobe:
+            return None if selector is None else _faiss.SearchParameters(sel=selector)
+        # The nearest of few allowed rows lie farther away: a list holds fewer of them, so more lists are looked at.
+        lists = self.index.nlist if share <= EXACT_SHARE else min(self.index.nlist, int(self.nprobe / share))
+        return _faiss.SearchParametersIVF(nprobe=lists, **({} if selector is None else {"sel": selector}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ class VectorMoment:
 
     applied_seq: int
     segments: tuple[Segment, ...]
-    kind: str  # "empty", "flat" or "sq8": the class of the base
+    kind: str  # "empty", "flat", "sq8" or "ivf": the class of the base
     exact: bool
 
     @property
@@ -137,8 +153,8 @@ class VectorView:
     def __init__(self, dimension: int, base: Snapshot | None = None) -> None:
         self.dimension = dimension
         self.applied_seq = base.applied_seq if base else 0
+        self._base = _opened(base, dimension) if base else None
         self.kind = base.details["kind"] if base else "empty"
-        self._base = open_base(base, dimension) if base else None
         self._count = 0  # rows of the delta
         self._vectors = np.empty((0, dimension), np.float32)
         self._names = np.empty((3, 0), np.int64)  # chunk, document, collection
@@ -189,7 +205,7 @@ class VectorView:
         chunks, documents, collections = self._names[:, :n]
         delta = Segment(chunks, documents, collections, self._alive[:n], vectors=self._vectors[:n])
         segments = tuple(segment for segment in (self._base, delta) if segment is not None and len(segment.chunks))
-        return VectorMoment(self.applied_seq, segments, self.kind, exact=self.kind != "sq8")
+        return VectorMoment(self.applied_seq, segments, self.kind, exact=self.kind in ("empty", "flat"))
 
     def _reserve(self, count: int) -> None:
         if count <= len(self._vectors):
@@ -205,61 +221,9 @@ class VectorView:
         self._vectors, self._names, self._alive = vectors, names, alive
 
 
-def base_kind(rows: int, flat_limit: int) -> str:
-    """The class of a base of so many rows."""
-    return "flat" if rows <= flat_limit else "sq8"
-
-
-def base_writer(kind: str, dimension: int, rows: Iterator[ChunkRows]) -> Callable[[Path], None]:
-    """What writes the parts of a base into a folder; takes all of `rows` once."""
-
-    def fill(folder: Path) -> None:
-        index = _new_index(kind, dimension)
-        names: list[NDArray[np.int64]] = []
-        waiting: list[NDArray[np.float32]] = []
-        for part in rows:
-            names.append(np.stack([part.chunks, part.documents, part.collections]))
-            waiting.append(part.vectors)
-            if index.is_trained or sum(map(len, waiting)) >= TRAINING_ROWS:
-                _train_and_add(index, waiting)
-        _train_and_add(index, waiting)
-        np.save(folder / ROWS, np.concatenate(names, axis=1) if names else np.empty((3, 0), np.int64))
-        faiss.write_index(index, str(folder / INDEX))
-
-    return fill
-
-
-def open_base(snapshot: Snapshot, dimension: int) -> Segment:
-    """Map a base. Raises ValueError if the parts do not belong together."""
-    try:
-        index = faiss.read_index(str(snapshot.part(INDEX)), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
-        raise ValueError(f"faiss cannot read {snapshot.part(INDEX)}: {error}") from error
-    names = np.load(snapshot.part(ROWS))
-    if index.d != dimension or names.shape != (3, index.ntotal) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise ValueError(
-            f"{snapshot.folder.name} holds {index.ntotal} rows of {index.d} dimensions under {names.shape} names, "
-            f"but {dimension} dimensions and inner product were wanted"
-        )
-    chunks, documents, collections = names
-    return Segment(chunks, documents, collections, np.ones(index.ntotal, np.bool_), index=index)
-
-
-def _new_index(kind: str, dimension: int) -> Any:
-    if kind == "flat":
-        return faiss.IndexFlatIP(dimension)
-    index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    # Rows that come after the training sample may lie a little outside its range; without room they would be clipped.
-    index.sq.rangestat = faiss.ScalarQuantizer.RS_minmax
-    index.sq.rangestat_arg = 0.05
-    return index
-
-
-def _train_and_add(index: Any, waiting: list[NDArray[np.float32]]) -> None:
-    if not waiting:
-        return
-    rows = np.concatenate(waiting)
-    if not index.is_trained:
-        index.train(rows)
-    index.add(rows)
-    waiting.clear()
+def _opened(snapshot: Snapshot, dimension: int) -> Segment:
+    base = open_base(snapshot, dimension)
+    chunks, documents, collections = base.names
+    held = frozenset(np.unique(collections).tolist())
+    alive = np.ones(len(chunks), np.bool_)
+    return Segment(chunks, documents, collections, alive, index=base.index, nprobe=base.nprobe, held=held)

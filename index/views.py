@@ -23,7 +23,8 @@ from index.follow import Step, count_vectors, mark_at, next_step, position, read
 from index.lexical import FORMAT, LexicalMoment, LexicalView, older_work_folders
 from index.schema import Collection
 from index.snapshot import Snapshot, Snapshots
-from index.vectors import VectorMoment, VectorView, base_kind, base_writer
+from index.vector_base import Limits, base_writer, sampling_step
+from index.vectors import VectorMoment, VectorView
 
 V = TypeVar("V", VectorView, LexicalView)
 
@@ -51,13 +52,13 @@ class Views:
     """
 
     def __init__(
-        self, database: Database, stamp: str, dimension: int, folder: Path, *, flat_limit: int, delta_limit: int
+        self, database: Database, stamp: str, dimension: int, folder: Path, *, limits: Limits, delta_limit: int
     ) -> None:
         self._database = database
         self._stamp = stamp
         self._dimension = dimension
         self._folder = folder
-        self._flat_limit = flat_limit
+        self._limits = limits
         self._delta_limit = delta_limit
         self._writing = threading.Lock()
         self._views: tuple[VectorView, LexicalView] | None = None
@@ -136,6 +137,9 @@ class Views:
             "chunks": moment.dense.rows,
             "lexical_chunks": moment.lexical.rows,
             "dense": moment.dense.kind,
+            "why": self._limits.reason(views[0].base_rows)
+            if views[0].base_rows
+            else "no base yet: all rows are recent",
             "lexical": FORMAT,
             "delta_chunks": views[0].delta_rows,
             "dead_chunks": views[0].dead_rows,
@@ -300,6 +304,7 @@ class Views:
     def _compact_if_due(self) -> None:
         dense, _ = self._opened_views()
         due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
+        due |= dense.kind not in ("empty", self._limits.kind(dense.base_rows))  # the limits were set anew
         if due and (self._builder is None or not self._builder.is_alive()):
             self._builder = threading.Thread(target=self._build, name="footnote-base", daemon=True)
             self._builder.start()
@@ -312,10 +317,13 @@ class Views:
     def _write_base(self) -> Snapshot:
         with self._database.read() as session:
             seq, mark = position(session)
-            kind = base_kind(count_vectors(session, self._stamp), self._flat_limit)
+            count = count_vectors(session, self._stamp)
+            kind = self._limits.kind(count)
             rows = read_vectors(session, self._stamp)
-            fill = base_writer(kind, self._dimension, rows)
-            written = self._dense_snapshots.write(seq, self._signed(mark) or "", fill, {"kind": kind})
+            sample = [] if kind == "flat" else read_vectors(session, self._stamp, every=sampling_step(count))
+            details: dict[str, Any] = {"kind": kind, "rows": count}
+            fill = base_writer(kind, self._dimension, count, rows, sample, details)
+            written = self._dense_snapshots.write(seq, self._signed(mark) or "", fill, details)
         self._dense_snapshots.keep_only(written)
         return written
 
@@ -336,3 +344,20 @@ class Views:
             self._not_before = time.monotonic() + RETRY_SECONDS
             _log.warning("a snapshot of a view could not be written; trying again later: %s", error)
             return None
+
+
+def describe_base(folder: Path, limits: Limits, chunks: int) -> Mapping[str, Any]:
+    """Which class of the dense view serves from this folder, and why; `chunks` are those of all collections."""
+    header = Snapshots(folder, "dense", "").peek()
+    if header is None:
+        why = "no base was written yet: all rows are held in memory and each query compares with all, exactly"
+        return {"class": "recent rows", "base_chunks": 0, "chunks": chunks, "why": why}
+    details = header["details"]
+    rows = int(details.get("rows", 0))
+    return {
+        "class": details["kind"],
+        "base_chunks": rows,
+        "chunks": chunks,
+        "lists_looked_at": int(details.get("nprobe", 0)),
+        "why": limits.reason(rows),
+    }

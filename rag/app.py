@@ -264,6 +264,7 @@ def _searcher(settings: Settings, database: Database, embedder: Embedder) -> Sea
         embedder,
         settings.data / "views",
         flat_limit=settings.index_flat_limit,
+        sq8_limit=settings.index_sq8_limit,
         delta_limit=settings.index_delta_limit,
     )
 

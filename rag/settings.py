@@ -89,7 +89,12 @@ class Settings:
     )
     embedder_threads: int = _setting(0, "Processor threads for embedding. 0: all.")
 
-    index_flat_limit: int = _setting(100_000, "Chunks up to which the base view stays uncompressed; above it is SQ8.")
+    index_flat_limit: int = _setting(
+        100_000, "Chunks up to which the base view stays uncompressed; above it, a byte per number."
+    )
+    index_sq8_limit: int = _setting(
+        300_000, "Chunks up to which each query looks at the whole base view; above it, at the nearest lists."
+    )
     index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
 
     ingest_max_file_bytes: int = _setting(2 * 1024**3, "Largest upload.")

@@ -1,5 +1,6 @@
 """`footnote collections` and `footnote documents`: what there is, and its removal."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import click
@@ -7,6 +8,8 @@ import click
 from index.catalog import Catalog
 from index.database import Database
 from index.rows import CollectionInfo, Egress
+from index.vector_base import Limits
+from index.views import describe_base
 from ingest.originals import Originals
 from ingest.quality import Quality, qualities, quality_of
 from rag.app import check_data_folder, ingest_parts
@@ -66,12 +69,18 @@ def create_collection(ctx: click.Context, name: str, description: str, egress: E
 @json_option
 @click.pass_context
 def show_collection(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show one collection by name or id."""
-    info = open_catalog(ctx).collection(name)
+    """Show one collection by name or id, and which class of the dense view serves it and why."""
+    catalog = open_catalog(ctx)
+    info = catalog.collection(name)
+    settings = settings_of(ctx)
+    limits = Limits(settings.index_flat_limit, settings.index_sq8_limit)
+    serving = describe_base(settings.data / "views", limits, sum(each.chunks for each in catalog.collections()))
     if as_json:
-        print_json(info)
+        facts = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+        print_json({**facts, "dense_view": serving})
     else:
         _print_collections([info], as_json=False)
+        click.echo(f"Dense view of all collections: {serving['class']}. {serving['why']}.")
 
 
 @collections.command("delete")

@@ -27,6 +27,7 @@ class CorpusMachine(RuleBasedStateMachine):
     """`truth` maps (collection, name) to (text, tag): what a query may find."""
 
     flat_limit = 100_000
+    sq8_limit = 100_000
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,6 +48,7 @@ class CorpusMachine(RuleBasedStateMachine):
             self.corpus.embedder,
             self.corpus.views,
             flat_limit=self.flat_limit,
+            sq8_limit=self.sq8_limit,
             delta_limit=8,
         )
 
@@ -140,6 +142,11 @@ class CompressedMachine(CorpusMachine):
     flat_limit = 3
 
 
+class ListsMachine(CorpusMachine):
+    flat_limit = 3
+    sq8_limit = 3
+
+
 def run(machine: type[CorpusMachine], examples: int, steps: int) -> None:
     run_state_machine_as_test(
         machine,
@@ -153,12 +160,12 @@ def run(machine: type[CorpusMachine], examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.parametrize("machine", [CorpusMachine, CompressedMachine])
+@pytest.mark.parametrize("machine", [CorpusMachine, CompressedMachine, ListsMachine])
 def test_a_few_histories(machine: type[CorpusMachine]) -> None:
     run(machine, examples=3, steps=12)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("machine", [CorpusMachine, CompressedMachine])
+@pytest.mark.parametrize("machine", [CorpusMachine, CompressedMachine, ListsMachine])
 def test_many_histories(machine: type[CorpusMachine]) -> None:
     run(machine, examples=40, steps=30)

@@ -173,11 +173,23 @@ def test_invariant_4_a_caller_never_receives_text_it_may_not_read(corpus: Corpus
         assert "filtered" in {drop.reason for drop in result.dropped}
 
 
-@pytest.mark.parametrize("limits", [(100_000, 20_000), (100_000, 5), (10, 5)], ids=["delta", "flat", "sq8"])
-def test_invariant_2_a_view_equals_what_a_fresh_rebuild_would_give(corpus: Corpus, limits: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [(100_000, 100_000, 20_000), (100_000, 100_000, 5), (10, 100_000, 5), (10, 10, 5)],
+    ids=["delta", "flat", "sq8", "ivf"],
+)
+def test_invariant_2_a_view_equals_what_a_fresh_rebuild_would_give(
+    corpus: Corpus, limits: tuple[int, int, int]
+) -> None:
     def opened(folder: Path) -> Searcher:
         return Searcher(
-            corpus.database, corpus.catalog, corpus.embedder, folder, flat_limit=limits[0], delta_limit=limits[1]
+            corpus.database,
+            corpus.catalog,
+            corpus.embedder,
+            folder,
+            flat_limit=limits[0],
+            sq8_limit=limits[1],
+            delta_limit=limits[2],
         )
 
     followed = opened(corpus.views)

@@ -1,6 +1,10 @@
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +13,8 @@ from index.exact import best_first
 from index.follow import ChunkRows
 from index.scope import Scope
 from index.snapshot import Snapshot, Snapshots
-from index.vectors import EXACT_ROWS, VectorView, base_kind, base_writer
+from index.vector_base import Limits, base_writer
+from index.vectors import EXACT_ROWS, VectorView
 
 D = 32
 
@@ -36,11 +41,16 @@ def base(folder: Path, kind: str, rows: ChunkRows) -> Snapshot:
             part = slice(at, at + 1000)
             yield ChunkRows(rows.chunks[part], rows.documents[part], rows.collections[part], rows.vectors[part])
 
-    return Snapshots(folder, "dense", "s").write(7, "m", base_writer(kind, D, partitions()), {"kind": kind})
+    details: dict[str, Any] = {"kind": kind}
+    fill = base_writer(kind, D, len(rows), partitions(), [rows] if kind == "ivf" else [], details)
+    return Snapshots(folder, "dense", "s").write(7, "m", fill, details)
 
 
 def test_the_class_of_a_base_follows_its_size() -> None:
-    assert [base_kind(n, 100) for n in (0, 100, 101)] == ["flat", "flat", "sq8"]
+    limits = Limits(100, 1000)
+    assert [limits.kind(n) for n in (0, 100, 101, 1000, 1001)] == ["flat", "flat", "sq8", "sq8", "ivf"]
+    assert Limits(100, 0).kind(101) == "ivf"
+    assert "index.sq8_limit, 1000" in limits.reason(1001)
 
 
 @pytest.mark.parametrize("where", ["delta", "flat"])
@@ -103,9 +113,113 @@ def test_compressed_scores_are_close_and_selectors_hold(tmp_path: Path) -> None:
     assert found / 500 > 0.95
 
 
+def clustered(n: int, seed: int = 0) -> ChunkRows:
+    """Rows around a hundred subjects, as texts are."""
+    chance = np.random.default_rng(seed)
+    rows = unit_rows(100, seed=5)[chance.integers(0, 100, n)] + 0.15 * chance.standard_normal((n, D))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    chunks = np.arange(1, n + 1)
+    return ChunkRows(chunks, chunks // 10, chunks // 1000, rows)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.1, 0.01, 0.001])
+def test_lists_find_the_nearest_under_every_filter(tmp_path: Path, share: float) -> None:
+    rows = clustered(8000)
+    moment = VectorView(D, base(tmp_path, "ivf", rows)).moment()
+    assert (moment.kind, moment.exact) == ("ivf", False)
+    chance = np.random.default_rng(3)
+    allowed = chance.random(801) < share
+    allowed[77] = True
+    documents = np.flatnonzero(allowed)
+    mask = np.isin(rows.documents, documents)
+    found = wanted = 0
+    for query in clustered(60, seed=9).vectors:
+        scores, chunks = moment.search(query, 10, Scope(documents=documents))
+        best = oracle(rows, query, 10, mask)
+        assert np.isin(chunks, rows.chunks[mask]).all(), "the selector let a row through"
+        assert len(chunks) == min(10, int(mask.sum())), "fewer rows than there are"
+        assert np.allclose(scores, [rows.vectors[chunk - 1] @ query for chunk in chunks], atol=0.02)
+        found += len(set(chunks.tolist()) & set(best))
+        wanted += len(best)
+    assert found / wanted > 0.95
+
+
+def test_lists_serve_deletions_and_recent_rows_too(tmp_path: Path) -> None:
+    rows = clustered(3000)
+    view = VectorView(D, base(tmp_path, "ivf", rows))
+    query = rows.vectors[500]
+    assert view.moment().search(query, 5)[1][0] == 501
+    view.remove([50])
+    assert 501 not in view.moment().search(query, 3000)[1]
+    fresh = ChunkRows(np.array([9001]), np.array([900]), np.array([0]), query[None, :])
+    view.add(fresh)
+    assert view.moment().search(query, 5)[1][0] == 9001
+    assert sum(map(len, view.moment().contents())) == 3000 - 10 + 1
+
+
+def test_a_base_that_says_it_is_another_class_is_refused(tmp_path: Path) -> None:
+    rows = clustered(500)
+    flat = base(tmp_path / "a", "flat", rows)
+    lists = base(tmp_path / "b", "ivf", rows)
+    for snapshot, details in (
+        (flat, {"kind": "ivf", "nprobe": 4}),
+        (lists, {"kind": "flat"}),
+        (lists, {"kind": "ivf"}),
+        (lists, {"kind": "ivf", "nprobe": 10**6}),
+    ):
+        with pytest.raises(ValueError, match="but holds another index"):
+            VectorView(D, replace(snapshot, details=details))
+
+
+class TestWhatFaissDoes:
+    """The traps of the library that the view avoids: if one of these changes, look at `index/vectors.py` again."""
+
+    def test_a_selector_alone_looks_at_one_list(self) -> None:
+        rows = clustered(4000)
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(D), D, 32, faiss.METRIC_INNER_PRODUCT)
+        index.train(rows.vectors)
+        index.add(rows.vectors)
+        index.nprobe = 32
+        every = faiss.IDSelectorAll()
+        query = unit_rows(1, seed=4)
+        plain = index.search(query, 2000)[1]
+        reset = index.search(query, 2000, params=faiss.SearchParametersIVF(sel=every))[1]
+        kept = index.search(query, 2000, params=faiss.SearchParametersIVF(sel=every, nprobe=32))[1]
+        assert (plain >= 0).sum() == (kept >= 0).sum() == 2000
+        assert (reset >= 0).sum() < 2000
+
+    def test_short_results_are_padded(self) -> None:
+        index = faiss.IndexFlatIP(D)
+        index.add(unit_rows(3))
+        selector = faiss.IDSelectorBitmap(np.packbits([True, False, True], bitorder="little"))
+        places = index.search(unit_rows(1), 5, params=faiss.SearchParameters(sel=selector))[1][0]
+        assert sorted(places.tolist()) == [-1, -1, -1, 0, 2]
+
+    def test_hnsw_cannot_delete(self) -> None:
+        index = faiss.IndexHNSWFlat(D, 8, faiss.METRIC_INNER_PRODUCT)
+        index.add(unit_rows(10))
+        with pytest.raises(RuntimeError):
+            index.remove_ids(np.array([3]))
+
+    def test_a_quantiser_keeps_the_inner_product_only_when_told(self) -> None:
+        assert faiss.IndexScalarQuantizer(D, faiss.ScalarQuantizer.QT_8bit).metric_type == faiss.METRIC_L2
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["flat", "sq8", "ivf"])
+def test_a_forked_child_can_search(tmp_path: Path, kind: str) -> None:
+    rows = clustered(6000)
+    moment = VectorView(D, base(tmp_path, kind, rows)).moment()
+    moment.search(rows.vectors[0], 5)  # threads of the parent exist now
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if moment.search(rows.vectors[500], 5)[1][0] == 501 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_rows_beyond_the_training_range_are_not_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = chunk_rows(1500)
-    monkeypatch.setattr("index.vectors.TRAINING_ROWS", 500)
+    monkeypatch.setattr("index.vector_base.TRAINING_ROWS", 500)
     moment = VectorView(D, base(tmp_path, "sq8", rows)).moment()
     assert moment.rows == 1500
     hits = sum(int(moment.search(query, 1)[1][0]) == at + 1 for at, query in enumerate(rows.vectors[:300]))
