@@ -5,7 +5,7 @@ A quoted answer is exact document text: each part is one span of a source, parts
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.evidence import Evidence
 from rag.words import content_stems, share, word_count
@@ -54,7 +54,8 @@ def choose_evidence(
 def quote(chosen: Sequence[Evidence], *, words: int = MOST_QUOTED_WORDS) -> Quotation:
     """The evidence as an answer: the best piece whole, then others while they fit and score nearly as well.
 
-    Pieces of one document come in the document's order. Only a list of steps may be longer than `words`.
+    Pieces of one document come in the document's order. Only a list of steps may be longer than `words`. Rows of a
+    table come below the names of its columns.
     """
     if not chosen:
         return Quotation("", ())
@@ -70,7 +71,21 @@ def quote(chosen: Sequence[Evidence], *, words: int = MOST_QUOTED_WORDS) -> Quot
             used += length
     documents = list(dict.fromkeys(item.document for item in quoted))
     quoted.sort(key=lambda item: (documents.index(item.document), item.start))
-    return _joined(quoted)
+    return _joined(_with_headers(quoted))
+
+
+def _with_headers(quoted: Sequence[Evidence]) -> list[Evidence]:
+    """Each header once, before the first of its rows."""
+    whole: list[Evidence] = []
+    shown: set[tuple[str, int]] = set()
+    for item in quoted:
+        place = (item.document, item.header_start)
+        if item.header and place not in shown:
+            shown.add(place)
+            end = item.header_start + len(item.header)
+            whole.append(replace(item, kind="heading", start=item.header_start, end=end, text=item.header, header=""))
+        whole.append(item)
+    return whole
 
 
 def _joined(quoted: Sequence[Evidence]) -> Quotation:

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from rag.words import content_stems, identifiers, names, numbers, share, word_co
 
 MOST_CANDIDATES = 32  # units that are embedded per question: the cost of evidence is here
 LONGEST_UNIT_WORDS = 140
+MOST_TOLD = 16  # units that are also read by themselves, as one would say them aloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Evidence:
     heading: str
     score: float  # 0..1: how likely this unit holds the answer
     features: Mapping[str, float] = field(default_factory=dict)
+    header: str = ""  # of a row: the names of its columns, which stand at `header_start` of the same source
+    header_start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class FeatureScorer:
                 passages[unit.passage].heading,
                 weights.probability(features),
                 features,
+                unit.header,
+                unit.header_start,
             )
             for unit, features in table
         ]
@@ -126,7 +131,8 @@ def unit_features(
     asked = _Asked(question, answer_kind(question), wanted, names(question), numbers(question), identifiers(question))
     cheap = [_word_features(asked, unit, passages[unit.passage], held[unit.passage]) for unit in units]
     if reader is not None:
-        for features, read in zip(cheap, reading_features(reader, question, passages, units), strict=True):
+        told = _told(units, passages, sorted(range(len(units)), key=lambda place: -_promise(cheap[place])))
+        for features, read in zip(cheap, reading_features(reader, question, passages, units, told), strict=True):
             features |= read
     order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
     chosen = [units[place] for place in order]
@@ -141,18 +147,37 @@ def _may_answer(unit: Unit) -> bool:
     return short and not addresses_model(unit.text)
 
 
+def _told(units: Sequence[Unit], passages: Sequence[Passage], order: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """The first units of the order that say more with their headings and columns, by place."""
+    told = ((place, units[place].told(passages[units[place].passage].heading)) for place in order)
+    return dict(islice(((place, text) for place, text in told if text is not None), MOST_TOLD))
+
+
 def reading_features(
-    reader: Reader, question: str, passages: Sequence[Passage], units: Sequence[Unit]
+    reader: Reader,
+    question: str,
+    passages: Sequence[Passage],
+    units: Sequence[Unit],
+    told: Mapping[int, tuple[str, int]],
 ) -> list[dict[str, float]]:
     """What the reader makes of each unit: its best span, beside the best of all and of its passage; tens of logits.
 
-    `read_answerable` is of the whole passage.
+    `told` are units in words that are read by themselves: cells of a table mean nothing without their columns.
+    `read_answerable` is of the whole passage, or of the unit's own words.
     """
-    readings = reader.read(question, [passage.text for passage in passages])
-    spans = []
-    for unit in units:
-        offset = passages[unit.passage].start
-        spans.append(max(-20.0, readings[unit.passage].best(unit.start - offset, unit.end - offset)) / 10.0)
+    texts = [passage.text for passage in passages]
+    readings = reader.read(question, [*texts, *(text for text, _ in told.values())])
+    alone = dict(zip(told, readings[len(texts) :], strict=True))
+    spans, answerable = [], []
+    for place, unit in enumerate(units):
+        offset, reading = passages[unit.passage].start, readings[unit.passage]
+        best, can = reading.best(unit.start - offset, unit.end - offset), reading.answerable
+        if place in alone:
+            text, start = told[place]
+            best = max(best, alone[place].best(start, len(text)))
+            can = max(can, alone[place].answerable)
+        spans.append(max(-20.0, best) / 10.0)
+        answerable.append(max(-1.0, min(1.0, can / 10.0)))
     best = max(spans)
     of_passage: dict[int, float] = {}
     for unit, span in zip(units, spans, strict=True):
@@ -162,9 +187,9 @@ def reading_features(
             "read": span,
             "read_gap": min(best - span, 2.0),
             "read_passage": min(best - of_passage[unit.passage], 2.0),
-            "read_answerable": max(-1.0, min(1.0, readings[unit.passage].answerable / 10.0)),
+            "read_answerable": can,
         }
-        for unit, span in zip(units, spans, strict=True)
+        for unit, span, can in zip(units, spans, answerable, strict=True)
     ]
 
 
@@ -310,6 +335,8 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         "found_here": share(asked, here),
         "found_near": share(asked, near),
         "names_here": share(named, held) if named else 1.0,
+        "overlap_near": best.features.get("overlap_heading", 0.0),
+        "overlap_passage": best.features.get("overlap_passage", 0.0),
         "kind_fits": best.features.get("kind_fits", 0.0),
         "kind_misses": best.features.get("kind_misses", 0.0),
         "agree": 1.0 if ranks.get("dense_rank") == 1 and ranks.get("lexical_rank") == 1 else 0.0,

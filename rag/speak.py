@@ -187,7 +187,7 @@ class Speaker:
         rows = self._embedder.embed(texts)
         matches = match(sentence, evidence, [float(cosine) for cosine in rows[1:] @ rows[0]], draft.named(start, end))
         backing = [found.evidence for found in matches] or evidence
-        premises = [f"{item.heading}\n{item.text}" if item.heading else item.text for item in backing]
+        premises = ["\n".join(part for part in (item.heading, item.header, item.text) if part) for item in backing]
         support = self._verifier.support(sentence, premises, course.question)
         verdict, score = verdict_of(support, self._settings.answer_support_threshold)
         return Checked(sentence, tuple(matches), Verdict(start, end, verdict, score))

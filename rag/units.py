@@ -14,6 +14,7 @@ UnitKind = Literal["sentence", "item", "row", "code", "steps", "heading"]
 _ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|Step \d+[.:])[ \t]+(?=\S)")
 _NUMBERED = re.compile(r"[ \t]*(?:\(?\d{1,3}[.)]|Step \d+[.:])[ \t]+")
 _ROW = re.compile(r"\S[ \t]*(?:\||\t)[ \t]*\S")
+_CELLS = re.compile(r"[ \t]*[|\t][ \t]*")
 _RECORD = re.compile(r"[^:;]{1,60}: [^;]*(?:; [^:;]{1,60}: [^;]*)+")  # a row that carries its own header
 _FIELD = re.compile(r"[\w .-]{1,40}: \S")
 _RULE = re.compile(r"^[\s|:+=*_-]+$")
@@ -37,6 +38,20 @@ class Unit:
     end: int
     text: str
     lead: str = ""
+    header: str = ""  # the first row of its table, if that names the columns
+    header_start: int = 0
+
+    def told(self, heading: str) -> tuple[str, int] | None:
+        """A row or an item as one would say it aloud, behind its headings, and where it begins there.
+
+        A row is said with the names of its columns. None for what is understood as it stands.
+        """
+        if self.kind not in {"row", "item"}:
+            return None
+        lead = self.lead.removesuffix(self.header).strip().rstrip(":")
+        above = ": ".join(part for part in (heading.rsplit(" > ", 1)[-1], lead) if part.strip())
+        said = record(self.header, self.text) if self.header else self.text
+        return (f"{above}: {said}", len(above) + 2) if above else (said, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +89,56 @@ def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
     units = _settle_short_lines(text, units)
     units += _steps(text, units)
     units.sort(key=lambda unit: (unit.start, -unit.end))
-    return [
-        Unit(passage, unit.kind, unit.start + offset, unit.end + offset, unit.text, lead)
-        for unit, lead in zip(units, _leads(units), strict=True)
-        if any(letter.isalnum() for letter in unit.text)
-    ]
+    leads = _leads(text, units)
+    heads = {header.start for _, header in leads if header}
+    found: list[Unit] = []
+    for unit, (lead, header) in zip(units, leads, strict=True):
+        kind = "heading" if unit.kind == "row" and unit.start in heads else unit.kind
+        row = (header.text, header.start + offset) if header else ("", 0)
+        if any(letter.isalnum() for letter in unit.text):
+            found.append(Unit(passage, kind, unit.start + offset, unit.end + offset, unit.text, lead, *row))
+    return found
 
 
-def _leads(units: Sequence[Unit]) -> list[str]:
-    """What introduces each unit, nearest first: its own lead-in, the header row of its table, the heading above."""
-    leads: list[str] = []
-    heading = introduction = header = ""
+def _leads(text: str, units: Sequence[Unit]) -> list[tuple[str, Unit | None]]:
+    """What introduces each unit, nearest last: the heading above, then its own lead-in or the first row of its table.
+
+    That row comes again by itself where it names columns.
+    """
+    leads: list[tuple[str, Unit | None]] = []
+    heading = introduction = ""
+    header: Unit | None = None
+    row_end = 0
     for unit in units:
         if unit.kind == "heading":
             heading, introduction = unit.text.lstrip("# "), ""
         elif unit.kind == "sentence":
             introduction = unit.text if unit.text.endswith(":") else ""
-        header = (header or unit.text) if unit.kind == "row" and _ROW.search(unit.text) else ""
-        nearest = header if unit.kind == "row" else introduction if unit.kind == "item" else ""
-        leads.append(" ".join(part for part in (heading, nearest) if part and part != unit.text))
+        is_row = unit.kind == "row" and bool(_ROW.search(unit.text))
+        if not is_row or header is None or "\n\n" in text[row_end : unit.start]:
+            header = unit if is_row else None
+        row_end = unit.end
+        nearest = header.text if header else introduction if unit.kind == "item" else ""
+        lead = " ".join(part for part in (heading, nearest) if part and part != unit.text)
+        leads.append(
+            (lead, header if header is not None and header is not unit and _names_columns(header.text) else None)
+        )
     return leads
+
+
+def _names_columns(row: str) -> bool:
+    """Whether the first row of a table is no row like the others: a number is nobody's name."""
+    return not any(cell.strip()[:1].isdigit() for cell in _CELLS.split(row))
+
+
+def record(header: str, row: str) -> str:
+    """`Plan: Studio; Price: 19 euros` of a header and a row; the row alone if they have not the same cells."""
+    names, cells = ([cell.strip() for cell in _CELLS.split(line.strip())] for line in (header, row))
+    if len(names) == len(cells) - 1 and _CELLS.match(header.strip()) is None:
+        names = ["", *names]
+    if len(names) != len(cells):
+        return row
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell)
 
 
 def whole_sentences(text: str) -> list[tuple[int, int]]:

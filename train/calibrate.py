@@ -52,6 +52,7 @@ EVIDENCE_PRIOR = {
 DECISION_PRIOR = {
     "best": 0.4, "margin": 0.1, "read": 1.0, "read_answerable": 2.0, "read_best": 0.5, "read_best_answerable": 0.5,
     "cosine": 3.0, "dense": 2.0, "found_nowhere": -2.0, "found_here": 0.7, "found_near": 0.5, "names_here": 0.7,
+    "overlap_near": 0.3, "overlap_passage": 0.3,
     "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
 }  # fmt: skip
 # These weights are given, not fitted: an answer's names and numbers stand in its evidence or its headings.

@@ -16,7 +16,8 @@ from ingest.parse.build import TextBuilder
 from ingest.parse.limits import ParseLimits
 from ingest.parse.ocr import recognise
 from ingest.parse.pdf_ink import Ink
-from ingest.parse.pdf_lines import Line, Paragraph, lines_of_page, paragraphs_of_pages
+from ingest.parse.pdf_lines import Line, lines_of_page
+from ingest.parse.pdf_paragraphs import Paragraph, paragraphs_of_pages
 
 MAX_PAGES = 20_000
 _RECOGNISED_POINTS = 10.0  # recognised text has no size of its own
@@ -174,20 +175,21 @@ def _open(data: bytes) -> tuple[PdfReader, int]:
 def _page_lines(reader: PdfReader, number: int, builder: TextBuilder, hidden: _Hidden) -> list[Line]:
     page = reader.pages[number - 1]
     ink = Ink()
-    pieces: list[tuple[str, float, float]] = []  # (text, size in points, height of the baseline)
+    pieces: list[tuple[str, float, float, float]] = []  # (text, size in points, left, height of the baseline)
 
     def visit(text: str, cm: list[float], tm: list[float], _font: Any, size: float) -> None:
         if text:
             x_scale = tm[2] * cm[0] + tm[3] * cm[2]
             y_scale = tm[2] * cm[1] + tm[3] * cm[3]
+            left = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
             baseline = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
             points = abs(size) * math.hypot(x_scale, y_scale)
             verdict = ink.verdict(points) if text.strip() else "seen"
             hidden.count(verdict, text, number)
-            pieces.append((text if verdict != "hidden" else "\n" * text.count("\n"), points, baseline))
+            pieces.append((text if verdict != "hidden" else "\n" * text.count("\n"), points, left, baseline))
 
     page.extract_text(visitor_text=visit, visitor_operand_before=ink.operator)
-    return lines_of_page([(builder.cleaned(text), size, baseline) for text, size, baseline in pieces])
+    return lines_of_page([(builder.cleaned(text), size, left, height) for text, size, left, height in pieces])
 
 
 def _add(builder: TextBuilder, paragraphs: list[Paragraph], count: int) -> None:
@@ -196,7 +198,9 @@ def _add(builder: TextBuilder, paragraphs: list[Paragraph], count: int) -> None:
         for number in range(announced + 1, paragraph.page + 1):
             builder.page(number)
         announced = max(announced, paragraph.page)
-        if paragraph.level:
+        if paragraph.table:
+            builder.table(paragraph.table.rows, header=paragraph.table.has_header)
+        elif paragraph.level:
             builder.heading(paragraph.text, paragraph.level)
         elif paragraph.is_item:
             builder.item(paragraph.text, 1, "")

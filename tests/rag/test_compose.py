@@ -46,3 +46,18 @@ def test_rows_stand_on_their_own_lines():
 
 def test_nothing_to_quote():
     assert quote([]).text == ""
+
+
+def test_rows_are_quoted_below_the_names_of_their_columns_once():
+    first, second = (
+        Evidence(1, "d_1", "row", start, start + len(text), text, "Plans", score, {}, "Plan | Price", 100)
+        for start, text, score in ((140, "Pro | 10 EUR", 0.9), (113, "Free | 0 EUR", 0.8))
+    )
+    quotation = quote([first, second])
+    assert quotation.text == "Plan | Price\nFree | 0 EUR\nPro | 10 EUR"
+    assert [(part.evidence.start, part.evidence.end) for part in quotation.parts] == [
+        (100, 112),
+        (113, 125),
+        (140, 152),
+    ]
+    assert all(quotation.text[part.start : part.end] == part.evidence.text for part in quotation.parts)

@@ -2,7 +2,7 @@ import pytest
 
 from rag.errors import ContextTooLong
 from rag.evidence import Evidence
-from rag.prompt import SYSTEM, build_prompt
+from rag.prompt import SYSTEM, build_prompt, prompt_messages
 from tests.fakes import ScriptedGenerator
 
 
@@ -40,3 +40,8 @@ def test_evidence_is_left_out_from_the_end_until_it_fits():
 def test_too_long_even_alone_is_an_error_with_both_numbers():
     with pytest.raises(ContextTooLong, match=r"room for 30"):
         build_prompt("Why?", [evidence(1, "word " * 90)], COUNT, context_tokens=50, max_tokens=20)
+
+
+def test_a_row_is_noted_with_the_names_of_its_columns():
+    row = Evidence(1, "d_1", "row", 0, 12, "Pro | 10 EUR", "Plans", 0.9, {}, "Plan | Price", 20)
+    assert "[1] (Plans) Plan: Pro; Price: 10 EUR" in prompt_messages("How much is Pro?", [row])[1].content

@@ -102,3 +102,31 @@ def test_units_of_any_text_are_exact_spans_in_order(text, offset):
     for unit in units:
         assert unit.text
         assert unit.text == text[unit.start - offset : unit.end - offset]
+
+
+def test_a_row_is_told_with_the_names_of_its_columns_and_an_item_with_what_introduces_it():
+    units = split_passage(GUIDE)
+    told = {unit.text: unit.told("Help > Accounts") for unit in units}
+    text, start = told["Pro | 10 EUR"] or ("", 0)
+    assert text == "Accounts: Reset a password: Plan: Pro; Price: 10 EUR"
+    assert text[start:] == "Plan: Pro; Price: 10 EUR"
+    text, start = told["Enter your email."] or ("", 0)
+    assert (text, text[start:]) == (
+        "Accounts: Reset a password To reset your password: Enter your email.",
+        "Enter your email.",
+    )
+    assert told["The link is valid for 30 minutes."] is None
+
+
+def test_each_table_has_its_own_header_and_a_row_of_data_is_none():
+    text = "Plan | Price\nPro | 10 EUR\n\n| M1 | M2\nWeight | 1 kg | 2 kg\n\nSize | 3 cm\nWidth | 4 cm"
+    units = split_passage(text)
+    assert [(unit.text, unit.kind, unit.header) for unit in units] == [
+        ("Plan | Price", "heading", ""),
+        ("Pro | 10 EUR", "row", "Plan | Price"),
+        ("| M1 | M2", "heading", ""),
+        ("Weight | 1 kg | 2 kg", "row", "| M1 | M2"),
+        ("Size | 3 cm", "row", ""),
+        ("Width | 4 cm", "row", ""),
+    ]
+    assert units[3].told("") == ("Weight; M1: 1 kg; M2: 2 kg", 0)
