@@ -31,6 +31,7 @@ class Asked:
     confidence: float = 0.0
     seconds: float = 0.0
     error: str = ""
+    evidence: float = -1.0  # the score that decided whether to answer; -1 where there is none
 
     @property
     def said_something(self) -> bool:
@@ -68,6 +69,9 @@ async def ask_once(app: App, ask: Ask) -> Asked:
         async with aclosing(app.answerer.answer(ask)) as events:
             async for event in events:
                 _take(answer, event)
+                if isinstance(event, Done):
+                    judged = app.history.trace(event.trace).get("answerability")
+                    answer.evidence = float(judged["score"]) if judged else 0.0
     except Exception as error:
         # Whatever failed, the question was asked: the case scores zero and is counted.
         logger.exception("the question %r crashed", ask.question)

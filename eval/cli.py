@@ -1,34 +1,37 @@
 """`footnote eval ...`: data sets and suites through the real service. Parses words, measures nothing."""
 
-import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from eval.asking_options import (
+    asking_options,
+    corpus_options,
+    json_option,
+    limit_option,
+    messages,
+    progress_bars,
+    suite_app,
+)
 from eval.cli_runs import RUN_COMMANDS
-from eval.datasets import Case, read_beir, read_claims, read_qa, read_suite
+from eval.cli_threshold import threshold
+from eval.datasets import Case, read_beir, read_claims, read_qa
 from eval.errors import EvaluationError, Regression
+from eval.suite_files import read_suite
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     from rag.app import App
     from rag.course import Mode
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-limit_option = click.option("--limit", type=click.IntRange(min=1), help="Ask at most this many questions.")
 
 _MOST_SHOWN = 40  # cases that were not right, on the terminal
-_MODES = click.Choice(["auto", "quote"])
-_messages = Console(stderr=True, highlight=False)
 
 
 class EvaluationGroup(click.Group):
@@ -70,7 +73,7 @@ def retrieval(
 
     data = read_beir(folder, limit)
     with temporary_app(_settings(ctx)) as app:
-        with _bars(("documents", len(data.documents)), ("questions", len(data.queries))) as (ingested, asked):
+        with progress_bars(("documents", len(data.documents)), ("questions", len(data.queries))) as (ingested, asked):
             collection = fill(app, data, ingested, plain=plain)
             run = run_retrieval(app, data, collection, mode=mode, exact=exact, asked=asked)  # type: ignore[arg-type]
         result = {
@@ -82,34 +85,9 @@ def retrieval(
     _print_json(result) if as_json else print_measures(f"retrieval on {data.name}, {mode}", result)
 
 
-def asking_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of every command that asks questions."""
-    options = (
-        click.option("--model", help="Model that answers. Default: setting model.default."),
-        click.option("--mode", type=_MODES, default="auto", show_default=True, help="`quote` leaves the model out."),
-        click.option(
-            "--parallel", type=click.IntRange(min=1), default=1, show_default=True, help="Questions at a time."
-        ),
-        click.option("--baseline", metavar="RUN", help="Compare with this run; exit 1 if it was better beyond noise."),
-        click.option(
-            "--per-case", type=click.Path(path_type=Path), help="Write one JSON object per case to this file."
-        ),
-        limit_option,
-        json_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @eval_group.command("run")
 @click.argument("suite", type=click.Path(path_type=Path))
-@click.option("--collection", "-c", help="Ask here, whatever the cases say. Name or id.")
-@click.option(
-    "--documents",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Ask over this folder, in a temporary collection. Without a collection: `documents` beside the suite.",
-)
+@corpus_options
 @asking_options
 @click.pass_context
 def run(
@@ -121,20 +99,10 @@ def run(
     limit: int | None,
     **options: Any,
 ) -> None:
-    """A suite of your own: JSON lines with question, kind, answers and spans."""
-    from eval.workplace import add_folder, open_app, temporary_app
-
+    """A suite of your own: YAML or JSON lines with questions and what must be said of them."""
     cases = read_suite(suite, limit)
-    beside = suite.parent / "documents"
-    if documents is None and collection is None and not all(case.collection for case in cases) and beside.is_dir():
-        documents = beside
-    with temporary_app(_settings(ctx)) if documents else open_app(_settings(ctx)) as app:
-        if documents:
-            collection = app.catalog.create_collection(name="suite").id
-            with _messages.status(f"taking in {documents}"):
-                add_folder(app, collection, documents)
-        corpus = _digest(documents) if documents else (collection or "named by each case")
-        _ask_and_show(ctx, app, suite.stem, cases, collection, corpus, **options)
+    with suite_app(_settings(ctx), suite, cases, collection, documents) as (app, name, corpus):
+        _ask_and_show(ctx, app, suite.stem, cases, name, corpus, **options)
 
 
 @eval_group.command("qa")
@@ -154,7 +122,7 @@ def qa(
     data = read_qa(file, limit)
     with temporary_app(_settings(ctx)) as app:
         collection = app.catalog.create_collection(name="contexts").id
-        with _bars(("contexts", len(data.texts))) as (ingested,):
+        with progress_bars(("contexts", len(data.texts))) as (ingested,):
             add_texts(app, collection, data.texts, ingested)
         _ask_and_show(ctx, app, file.stem, data.cases, collection, f"contexts of {file.name}", **options)
 
@@ -175,7 +143,7 @@ def hallucination(ctx: click.Context, file: Path, per_case: Path | None, limit: 
     claims = read_claims(file, limit)
     threshold = settings.answer_support_threshold
     verifier = open_grounding(settings).verifier
-    with _bars(("texts", len(claims))) as (done,):
+    with progress_bars(("texts", len(claims))) as (done,):
         checked = check_claims(verifier, claims, threshold, done)
     if per_case:
         with per_case.open("w", encoding="utf-8") as out:
@@ -211,8 +179,8 @@ def _ask_and_show(
         before = runs.cases(baseline) if baseline else None  # a wrong name is said before an hour of questions
         run, known = runs.begin(name, cases, conditions(app, model=model, mode=mode, corpus=corpus))
         if known:
-            _messages.print(f"run {run} goes on: {len(known)} of {len(cases)} questions were answered before")
-        with _bars(("questions", len(cases))) as (asked,):
+            messages.print(f"run {run} goes on: {len(known)} of {len(cases)} questions were answered before")
+        with progress_bars(("questions", len(cases))) as (asked,):
             done = run_cases(
                 app,
                 cases,
@@ -245,15 +213,7 @@ def _ask_and_show(
         raise Regression(f"run {run} is worse than {baseline} beyond noise: {worse}")
 
 
-def _digest(folder: Path) -> str:
-    """A short name for what lies in a folder: equal for equal files."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return f"{folder.name}-{digest.hexdigest()}"
-
-
-for _command in RUN_COMMANDS:
+for _command in (*RUN_COMMANDS, threshold):
     eval_group.add_command(_command)
 
 
@@ -264,12 +224,3 @@ def _settings(ctx: click.Context) -> Settings:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-@contextmanager
-def _bars(*tasks: tuple[str, int]) -> Iterator[tuple[Callable[[int], None], ...]]:
-    """Progress bars on standard error; each callback advances its own."""
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_messages, transient=True) as progress:
-        made = [progress.add_task(name, total=total) for name, total in tasks]
-        yield tuple(partial(progress.advance, task) for task in made)

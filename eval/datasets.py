@@ -1,11 +1,11 @@
-"""Reads data sets and suites into plain values. Knows no metric and never asks anything."""
+"""Reads public data sets into plain values. Knows no metric and never asks anything."""
 
 import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar
 
 from eval.errors import DatasetUnreadable
 
@@ -51,6 +51,9 @@ class Case:
     spans: tuple[Span, ...] = ()
     documents: tuple[str, ...] = ()  # names of documents that hold the answer
     tags: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()  # every one of them must be said
+    must_cite: tuple[str, ...] = ()  # names of documents, every one of which must be cited
+    must_not_say: tuple[str, ...] = ()
 
     @property
     def answerable(self) -> bool:
@@ -92,14 +95,14 @@ def read_beir(folder: Path, limit: int | None = None) -> BeirSet:
         raise DatasetUnreadable(f"{folder} is no folder; name one with corpus.jsonl, queries.jsonl and qrels.tsv")
     qrels = folder / "qrels.tsv" if (folder / "qrels.tsv").is_file() else folder / "qrels" / "test.tsv"
     judged = _read_qrels(qrels)
-    texts = {str(row["_id"]): str(row["text"]) for row in _rows(folder / "queries.jsonl", "_id", "text")}
+    texts = {str(row["_id"]): str(row["text"]) for row in json_rows(folder / "queries.jsonl", "_id", "text")}
     relevant = [query for query in texts if any(grade > 0 for grade in judged.get(query, {}).values())]
     queries = {query: texts[query] for query in relevant[:limit]}
     if not queries:
         raise DatasetUnreadable(f"{folder} has no query with a relevant document; its files do not belong together")
     documents = tuple(
         Text(str(row["_id"]), str(row.get("title") or ""), str(row["text"]))
-        for row in _rows(folder / "corpus.jsonl", "_id", "text")
+        for row in json_rows(folder / "corpus.jsonl", "_id", "text")
     )
     return BeirSet(folder.name, documents, queries, {query: judged[query] for query in queries})
 
@@ -110,7 +113,7 @@ def read_qa(path: Path, limit: int | None = None) -> QaSet:
     All contexts of the file are kept, whatever the limit: fewer distractors would flatter the result.
     Raises DatasetUnreadable.
     """
-    rows = list(_rows(path, "question", "context", "answerable"))
+    rows = list(json_rows(path, "question", "context", "answerable"))
     names: dict[str, Text] = {}
     cases: list[Case] = []
     for number, row in enumerate(rows, 1):
@@ -129,7 +132,7 @@ def read_qa(path: Path, limit: int | None = None) -> QaSet:
                 documents=(text.name,),
             )
         )
-    return QaSet(tuple(names.values()), tuple(_distinct(_evenly(cases, limit), path)))
+    return QaSet(tuple(names.values()), tuple(distinct(evenly(cases, limit), path)))
 
 
 def read_claims(path: Path, limit: int | None = None) -> tuple[Claim, ...]:
@@ -138,7 +141,7 @@ def read_claims(path: Path, limit: int | None = None) -> tuple[Claim, ...]:
     At most `limit`, evenly from the file. Raises DatasetUnreadable.
     """
     claims = []
-    for number, row in enumerate(_rows(path, "context", "answer", "hallucinated"), 1):
+    for number, row in enumerate(json_rows(path, "context", "answer", "hallucinated"), 1):
         if not isinstance(row["hallucinated"], bool):
             raise DatasetUnreadable(f"row {number} of {path} has hallucinated {row['hallucinated']!r}; true or false")
         spans = row.get("spans")
@@ -152,42 +155,17 @@ def read_claims(path: Path, limit: int | None = None) -> tuple[Claim, ...]:
                 spans=None if spans is None else tuple((int(span["start"]), int(span["end"])) for span in spans),
             )
         )
-    return tuple(_distinct(_evenly(claims, limit), path))
+    return tuple(distinct(evenly(claims, limit), path))
 
 
-def read_suite(path: Path, limit: int | None = None) -> tuple[Case, ...]:
-    """Read a suite of one's own, one JSON object a line. Raises DatasetUnreadable."""
-    cases: list[Case] = []
-    for row in _rows(path, "question", "kind"):
-        if row["kind"] not in get_args(Kind):
-            raise DatasetUnreadable(
-                f"a case of {path} has kind {row['kind']!r}, but one of {', '.join(get_args(Kind))} was wanted"
-            )
-        spans = tuple(Span(str(span["document"]), str(span["text"])) for span in row.get("spans") or ())
-        case = Case(
-            id=str(row.get("id") or len(cases) + 1),
-            question=str(row["question"]),
-            kind=cast(Kind, row["kind"]),
-            collection=row.get("collection"),
-            answers=tuple(map(str, row.get("answers") or ())),
-            spans=spans,
-            documents=tuple(dict.fromkeys(span.document for span in spans)),
-            tags=tuple(map(str, row.get("tags") or ())),
-        )
-        if case.answerable and not case.answers:
-            raise DatasetUnreadable(f"case {case.id} of {path} is answerable but has no answers; give it at least one")
-        cases.append(case)
-    return tuple(_distinct(_evenly(cases, limit), path))
-
-
-def _evenly(cases: list[Asked], limit: int | None) -> list[Asked]:
+def evenly(cases: list[Asked], limit: int | None) -> list[Asked]:
     """`limit` cases spread over the whole list: neighbours often share a document."""
     if limit is None or limit >= len(cases):
         return cases
     return [cases[i * len(cases) // limit] for i in range(limit)]
 
 
-def _distinct(cases: list[Asked], path: Path) -> list[Asked]:
+def distinct(cases: list[Asked], path: Path) -> list[Asked]:
     """Ids count the questions, so two equal ones would lose a question."""
     seen: set[str] = set()
     for case in cases:
@@ -215,7 +193,8 @@ def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     return judged
 
 
-def _rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
+def json_rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file, one a line, each with at least these fields. Raises DatasetUnreadable."""
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):

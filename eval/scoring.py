@@ -47,6 +47,9 @@ class Score:
     confidence: float
     text: str
     error: str
+    evidence: float = -1.0  # the calibrated score that decides whether to answer; -1 where it is not known
+    facts: float = 1.0  # share of the case's facts that were said
+    broken: tuple[str, ...] = ()  # rules of the case that the answer broke, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,11 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
     spoke = asked.said_something
     plain = without_markers(asked.text)
     cited = cited_spans(asked, library)
-    gold = spoke and case.answerable and says(plain, case.answers)
+    facts = [spoke and says(plain, (fact,)) for fact in case.facts]
+    gold = spoke and case.answerable and (says(plain, case.answers) or not case.answers) and all(facts)
     right_place = not case.documents or any(span.exists and span.document in case.documents for span in cited)
-    right = (gold and right_place) if case.answerable else asked.outcome == "abstained"
+    broken = rules_broken(case, plain, cited) if spoke else ()
+    right = (gold and right_place and not broken) if case.answerable else asked.outcome == "abstained"
     answer_f1 = best_f1(plain, case.answers) if spoke else 0.0
     return Score(
         case=case.id,
@@ -83,7 +88,17 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
         confidence=asked.confidence,
         text=asked.text,
         error=asked.error,
+        evidence=asked.evidence,
+        facts=sum(facts) / len(facts) if facts else 1.0,
+        broken=broken,
     )
+
+
+def rules_broken(case: Case, said: str, cited: Sequence[CitedSpan]) -> tuple[str, ...]:
+    """What the answer left out or said against the case's rules."""
+    there = {span.document for span in cited if span.exists}
+    missing = [f"does not cite {document}" for document in case.must_cite if document not in there]
+    return (*missing, *(f"says {text!r}" for text in case.must_not_say if says(said, (text,))))
 
 
 def cited_spans(asked: Asked, library: Library) -> list[CitedSpan]:
@@ -169,6 +184,12 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
     seconds = [found.seconds for found in scores.values()]
     result["seconds_per_question_p50"] = percentile(seconds, 50)
     result["seconds_per_question_p95"] = percentile(seconds, 95)
+    with_facts = [case.id for case in cases if case.facts]
+    with_rules = [case.id for case in cases if case.must_cite or case.must_not_say]
+    if with_facts:
+        result["facts_said"] = share(values(lambda s: s.facts), with_facts)
+    if with_rules:
+        result["rules_broken"] = share(values(lambda s: bool(s.broken)), with_rules)
     result["intervals"] = {
         "answered_right": interval(right, answerable),
         "abstained_unanswerable": interval(right, silent),

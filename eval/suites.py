@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -60,13 +60,15 @@ def run_cases(
     model: str | None = None,
     mode: Mode = "auto",
     parallel: int = 1,
+    threshold: float | None = None,
     asked: Callable[[int], None] = lambda _: None,
     known: Mapping[str, Score] | None = None,
     keep: Keep = lambda _case, _score, _cited: None,
 ) -> SuiteRun:
     """Ask every case in its collection, or all in `collection` (name or id), and score the answers.
 
-    Cases with a `known` score are not asked again. `keep` gets each new score with the cited texts, at once.
+    `threshold` decides instead of those of settings and collections. Cases with a `known` score are not asked again.
+    `keep` gets each new score with the cited texts, at once.
     Raises NothingToAsk when a case names no collection and none is given; NoSuchCollection; NoSuchModel.
     """
     if model is not None:
@@ -74,7 +76,7 @@ def run_cases(
     scores = {case.id: known[case.id] for case in cases if known and case.id in known}
     asked(len(scores))
     left = [case for case in cases if case.id not in scores]
-    asks = _asks(app, left, collection, model, mode)
+    asks = [replace(ask, evidence_threshold=threshold) for ask in _asks(app, left, collection, model, mode)]
     library = CatalogLibrary(app.catalog)
     by_id: dict[str, Asked] = {}
 

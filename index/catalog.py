@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -109,16 +109,29 @@ class Catalog:
             )
 
     def update_collection(
-        self, id: str, *, name: str | None = None, description: str | None = None, egress: Egress | None = None
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        egress: Egress | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> CollectionInfo:
-        """Change what is given and leave the rest. Raises NoSuchCollection, BadCollection, CollectionExists."""
+        """Change what is given and leave the rest; of `metadata` a None removes its key.
+
+        Raises NoSuchCollection, BadCollection, CollectionExists.
+        """
         _check_collection(name, egress)
         given = {"name": name, "description": description, "egress": egress}
         values = {field: value for field, value in given.items() if value is not None}
-        if values:
+        if values or metadata:
             try:
                 with self.database.write() as session:
-                    session.execute(update(Collection).where(Collection.id == id).values(**values))
+                    row = collection_row(session, id, lock=True)
+                    for field, value in values.items():
+                        setattr(row, field, value)
+                    merged = {**row.attributes, **(metadata or {})}
+                    row.attributes = {key: value for key, value in merged.items() if value is not None}
             except IntegrityError as error:
                 raise CollectionExists(f"a collection {name!r} is there already; choose another name") from error
         return self.collection(id)

@@ -15,6 +15,7 @@ from index.catalog import Catalog, CollectionInfo
 from index.embedder import Embedder
 from index.errors import FootnoteError
 from rag.calibration import packaged
+from rag.collection_rules import evidence_threshold
 from rag.compose import choose_evidence, quote
 from rag.course import Ask, Course
 from rag.errors import BadRequest, EgressDenied, NoSuchAnswer, QueueFull
@@ -166,6 +167,9 @@ class Answerer:
 
     async def _begin(self, ask: Ask) -> Course:
         infos, generator, earlier = await self._run(lambda: self._check(ask))
+        threshold = ask.evidence_threshold
+        if threshold is None:
+            threshold = evidence_threshold(infos, self._settings.answer_evidence_threshold)
         question = rewrite(ask.question, earlier)
         new = NewAnswer(
             question=ask.question,
@@ -182,7 +186,7 @@ class Answerer:
             "k": ask.k or self._settings.answer_passages,
             "max_tokens": ask.max_tokens or self._settings.answer_max_tokens,
             "temperature": self._settings.answer_temperature,
-            "evidence_threshold": self._settings.answer_evidence_threshold,
+            "evidence_threshold": threshold,
             "support_threshold": self._settings.answer_support_threshold,
         }
         trace = Trace(ask.question, question, earlier, settings, model=new.model)
@@ -217,7 +221,7 @@ class Answerer:
         trace.answerability = self.grounding.judge.judge(course.question, passages, trace.ranked)
         trace.chosen = choose_evidence(trace.ranked)
         trace.ms["evidence"] = (time.perf_counter() - began) * 1000
-        score, least = trace.answerability.score, self._settings.answer_evidence_threshold
+        score, least = trace.answerability.score, float(trace.settings["evidence_threshold"])
         answerable = bool(trace.chosen) and score >= least
         sign = ">=" if answerable else "<"
         trace.decision = f"evidence {score:.3f} {sign} {least:.3f}" if trace.ranked else "no evidence was found"

@@ -33,7 +33,8 @@ class Ask:
 
     Modes: `auto` lets the model speak from the evidence, `quote` answers with the evidence itself, `search` gives the
     sources alone. `tenant` owns the conversation and salts the model's caches. `earlier` are the questions before
-    this one, oldest first, from a client that keeps the conversation itself.
+    this one, oldest first, from a client that keeps the conversation itself. `evidence_threshold` decides instead of that
+    of the settings and the collections.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Ask:
     max_tokens: int | None = None
     tenant: str = ""
     earlier: tuple[str, ...] = ()
+    evidence_threshold: float | None = None
 
 
 @dataclass

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.datasets import Case, read_claims, read_qa, read_suite
+from eval.datasets import Case, read_claims, read_qa
 from eval.metrics import auroc, says
+from eval.suite_files import read_suite
 from eval.workplace import add_folder, add_texts, temporary_app
 from index.embedder import Embedder
 from index.passage import Passage

@@ -13,10 +13,12 @@ from index.rows import CollectionInfo
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import admins, known, on
+from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
 Egress = Literal["deny", "redact", "allow"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="a-z, 0-9, '.', '_' and '-'.")]
 Description = Annotated[str, Meta(max_length=2000)]
+Threshold = Annotated[float, Meta(ge=0, le=1)]
 
 
 class CollectionView(Struct):
@@ -26,6 +28,7 @@ class CollectionView(Struct):
     name: str
     description: str
     egress: Egress
+    evidence_threshold: float | None  # evidence scored lower cannot answer here; null: that of the settings
     documents: int
     chunks: int
     created_at: datetime
@@ -45,6 +48,7 @@ class CollectionChange(Struct, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     egress: Egress | UnsetType = UNSET
+    evidence_threshold: Threshold | UnsetType | None = UNSET  # null: that of the settings
 
 
 class CollectionController(Controller):
@@ -75,7 +79,7 @@ class CollectionController(Controller):
     def change_collection(
         self, app: AppPart, collection: FromPath[str], data: JSONBody[CollectionChange]
     ) -> CollectionView:
-        """Change a collection's name, description or egress rule."""
+        """Change a collection's name, description, egress rule or evidence threshold."""
         info = app.catalog.collection(collection)
         return view(_change(app.catalog, info, data))
 
@@ -95,6 +99,7 @@ def _change(catalog: Catalog, info: CollectionInfo, data: CollectionChange) -> C
         name=None if data.name is UNSET else data.name,
         description=None if data.description is UNSET else data.description,
         egress=None if data.egress is UNSET else data.egress,
+        metadata=None if data.evidence_threshold is UNSET else {EVIDENCE_THRESHOLD: data.evidence_threshold},
     )
 
 
@@ -105,6 +110,7 @@ def view(info: CollectionInfo) -> CollectionView:
         name=info.name,
         description=info.description,
         egress=info.egress,
+        evidence_threshold=own_threshold(info),
         documents=info.documents,
         chunks=info.chunks,
         created_at=info.created_at,

@@ -14,6 +14,7 @@ from ingest.originals import Originals
 from ingest.quality import Quality, qualities, quality_of
 from rag.app import check_data_folder, ingest_parts
 from rag.cli.show import json_option, print_json, print_table, settings_of
+from rag.collection_rules import EVIDENCE_THRESHOLD
 
 
 def open_catalog(ctx: click.Context) -> Catalog:
@@ -30,7 +31,7 @@ def open_catalog(ctx: click.Context) -> Catalog:
 @json_option
 @click.pass_context
 def collections(ctx: click.Context, as_json: bool) -> None:
-    """List, create, show and delete collections."""
+    """List, create, show, change and delete collections."""
     if ctx.invoked_subcommand is None:
         _print_collections(open_catalog(ctx).collections(), as_json)
 
@@ -62,6 +63,47 @@ def create_collection(ctx: click.Context, name: str, description: str, egress: E
         print_json(info)
     else:
         click.echo(f"Created {info.name} ({info.id}).")
+
+
+@collections.command("change")
+@click.argument("name")
+@click.option("--rename", metavar="NAME", help="A new name.")
+@click.option("--description", help="One line for the people who choose it.")
+@click.option(
+    "--egress", type=click.Choice(["deny", "redact", "allow"]), help="Whether its text may be sent to a remote model."
+)
+@click.option(
+    "--evidence-threshold",
+    type=click.FloatRange(0, 1),
+    help="Evidence scored lower cannot answer here; `footnote eval threshold` shows what one costs.",
+)
+@click.option("--default-threshold", is_flag=True, help="Go back to the threshold of the settings.")
+@json_option
+@click.pass_context
+def change_collection(
+    ctx: click.Context,
+    name: str,
+    rename: str | None,
+    description: str | None,
+    egress: Egress | None,
+    evidence_threshold: float | None,
+    default_threshold: bool,
+    as_json: bool,
+) -> None:
+    """Change what is given and leave the rest."""
+    catalog = open_catalog(ctx)
+    changes = default_threshold or evidence_threshold is not None
+    info = catalog.update_collection(
+        catalog.collection(name).id,
+        name=rename,
+        description=description,
+        egress=egress,
+        metadata={EVIDENCE_THRESHOLD: None if default_threshold else evidence_threshold} if changes else None,
+    )
+    if as_json:
+        print_json(info)
+    else:
+        _print_collections([info], as_json=False)
 
 
 @collections.command("show")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eval.datasets import read_beir, read_qa, read_suite
+from eval.datasets import read_beir, read_qa
 from eval.errors import DatasetUnreadable
 
 
@@ -69,37 +69,3 @@ def test_a_limit_spreads_over_the_file_and_keeps_every_context(tmp_path: Path) -
     data = read_qa(write(tmp_path / "qa.jsonl", rows), limit=5)
     assert [case.question for case in data.cases] == ["0?", "2?", "4?", "6?", "8?"]
     assert len(data.texts) == 10
-
-
-CASE = {"id": "1", "question": "q?", "kind": "answerable", "answers": ["a"]}
-
-
-def test_a_suite_is_read(tmp_path: Path) -> None:
-    spans = [{"document": "a.md", "text": "x"}, {"document": "a.md", "text": "y"}]
-    suite = [CASE | {"spans": spans, "tags": ["t"]}, {"question": "z?", "kind": "offtopic"}]
-    first, second = read_suite(write(tmp_path / "s.jsonl", suite))
-    assert (first.documents, len(first.spans), first.tags) == (("a.md",), 2, ("t",))
-    assert (second.id, second.answerable, second.collection) == ("2", False, None)
-
-
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
-        ([CASE, CASE], "two cases with the id '1'"),
-        ([CASE | {"kind": "maybe"}], "kind 'maybe'"),
-        ([{"question": "q?"}], "line 1 of .* lacks kind"),
-        ([CASE | {"answers": []}], "answerable but has no answers"),
-        ([], "holds no case"),
-    ],
-)
-def test_a_bad_suite_is_one_clear_line(tmp_path: Path, rows: list[dict[str, Any]], complaint: str) -> None:
-    with pytest.raises(DatasetUnreadable, match=complaint):
-        read_suite(write(tmp_path / "s.jsonl", rows))
-
-
-def test_a_file_that_is_missing_or_no_json_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(DatasetUnreadable, match="cannot be read"):
-        read_suite(tmp_path / "none.jsonl")
-    (tmp_path / "s.jsonl").write_text("question: q?\n")
-    with pytest.raises(DatasetUnreadable, match="is not JSON"):
-        read_suite(tmp_path / "s.jsonl")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import read_suite
+from eval.suite_files import read_suite
 from eval.suites import run_cases
 from eval.workplace import add_folder, temporary_app
 from rag.settings import Settings

@@ -129,3 +129,20 @@ def test_the_keys_of_the_contract_are_there() -> None:
         "citations_exist citations_contain_gold seconds_per_question_p50"
     )
     assert set(wanted.split()) <= set(summarise([CASE], {}))
+
+
+def test_facts_and_rules_decide_with_the_answers() -> None:
+    case = replace(CASE, answers=(), facts=("30 minutes", "once"), must_cite=("reset.md",), must_not_say=("forever",))
+    both = answer("Valid for 30 minutes, and once.", SourceSpan(1, 0, 37, None))
+    half = answer("Valid for 30 minutes, not forever.", SourceSpan(2, 0, 5, None))
+    good, bad = score(case, both, Shelf()), score(case, half, Shelf())
+    assert (good.right, good.facts, good.broken) == (True, 1.0, ())
+    assert (bad.right, bad.wrong, bad.facts) == (False, True, 0.5)
+    assert bad.broken == ("does not cite reset.md", "says 'forever'")
+    summary = summarise([case, replace(case, id="b")], {"a": good, "b": replace(bad, case="b")})
+    assert (summary["facts_said"], summary["rules_broken"]) == (0.75, 0.5)
+
+
+def test_an_abstention_breaks_no_rule() -> None:
+    silent = score(replace(SILENT, must_cite=("reset.md",)), answer("Nothing.", outcome="abstained"), Shelf())
+    assert (silent.right, silent.broken) == (True, ())

@@ -217,6 +217,13 @@ def test_a_collection_can_be_changed(corpus: Corpus) -> None:
     assert corpus.catalog.collection(corpus.collection).name == "papers"
 
 
+def test_the_metadata_of_a_collection_is_changed_key_by_key(corpus: Corpus) -> None:
+    change = corpus.catalog.update_collection
+    assert change(corpus.collection, metadata={"a": 1, "b": 2}).metadata == {"a": 1, "b": 2}
+    assert change(corpus.collection, metadata={"a": None, "c": 3}).metadata == {"b": 2, "c": 3}
+    assert change(corpus.collection, description="x").metadata == {"b": 2, "c": 3}
+
+
 def test_versions_of_a_name_are_listed_newest_first(corpus: Corpus) -> None:
     put = [corpus.put("a.txt", f"version number {n}").document for n in range(3)]
     corpus.put("b.txt", "another")

@@ -11,6 +11,7 @@ from index.errors import NoSuchCollection
 from index.passage import Passage, SearchResult
 from index.schema import Base
 from rag.answer import Answerer, Ask
+from rag.collection_rules import EVIDENCE_THRESHOLD
 from rag.errors import BadRequest, EgressDenied, GenerationFailed, NoSuchAnswer, NoSuchConversation
 from rag.events import AnswerEvent, AnswerUsage, Citation, Delta, Done, Replace, Sources, Started, Verdict, Waiting
 from rag.history import History
@@ -393,3 +394,15 @@ def test_waiting_is_passed_on(desk):
     events = desk([Queued(3, 2.5), Queued(0, 0.1), LINK]).events()
     assert [event for event in events if isinstance(event, Waiting)] == [Waiting(3, 2.5), Waiting(0, 0.1)]
     assert next(event for event in events if isinstance(event, AnswerUsage)).completion_tokens == len(LINK.split())
+
+
+def test_a_collection_may_ask_for_better_evidence_than_the_settings(desk: Callable[..., Desk]) -> None:
+    one = desk([LINK])
+    assert one.events()[-1].status != "abstained"
+    one.catalog.update_collection(one.collection, metadata={EVIDENCE_THRESHOLD: 1.0})
+    assert one.events()[-1].status == "abstained"
+    other = one.catalog.create_collection("other")
+    both = Ask(QUESTION, (other.id, one.collection))
+    assert one.events(both)[-1].status == "abstained"  # the strictest collection decides
+    one.catalog.update_collection(one.collection, metadata={EVIDENCE_THRESHOLD: None})
+    assert one.events()[-1].status != "abstained"

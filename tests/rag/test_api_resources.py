@@ -20,7 +20,11 @@ async def test_collections_are_made_listed_changed_and_deleted(http: Http) -> No
     assert (info["name"], info["egress"], info["documents"]) == ("guides", "deny", 0)
     assert (await http.get(f"/api/v1/collections/{info['id']}")).json() == info
     assert (await http.get("/api/v1/collections/guides")).json() == info
-    changed = await http.patch("/api/v1/collections/guides", json={"egress": "allow"})
+    path = "/api/v1/collections/guides"
+    assert (await http.patch(path, json={"evidence_threshold": 0.2})).json()["evidence_threshold"] == 0.2
+    assert (await http.patch(path, json={"evidence_threshold": 2})).status_code == 422
+    assert (await http.patch(path, json={"evidence_threshold": None})).json()["evidence_threshold"] is None
+    changed = await http.patch(path, json={"egress": "allow"})
     assert (changed.json()["egress"], changed.json()["description"]) == ("allow", "All guides")
     assert (await http.get("/api/v1/collections")).json() == {"items": [changed.json()], "next": None}
     for _ in range(2):
