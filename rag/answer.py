@@ -16,19 +16,21 @@ from index.embedder import Embedder
 from index.errors import FootnoteError
 from rag.calibration import packaged
 from rag.collection_rules import evidence_threshold
-from rag.compose import choose_evidence, quote
+from rag.compose import quote
 from rag.course import Ask, Course
+from rag.decide import Decision, decide
 from rag.errors import BadRequest, EgressDenied, NoSuchAnswer, QueueFull
 from rag.events import AnswerEvent, Delta, Done, Sources, Started
 from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer
 from rag.history import History, NewAnswer
 from rag.llm.generator import Generator
+from rag.parts import parts_of
 from rag.reading import Reader
 from rag.retrieve import PassageSearch, retrieve
 from rag.rewrite import rewrite
 from rag.settings import Settings
 from rag.speak import NOTHING_FOUND, Speaker, quoted_events
-from rag.trace import Trace
+from rag.trace import PartTrace, Trace
 from rag.verify import FeatureVerifier, Verifier
 
 __all__ = ["Answerer", "Ask", "Grounding"]
@@ -149,14 +151,18 @@ class Answerer:
             course.status, course.trace.decision = "quoted", "search only: the sources are the answer"
             course.confidence = 0.0
             return
-        if not await self._answerable(course):
+        decision = await self._decide(course)
+        for notice in decision.notices:
+            yield notice
+        if not decision.answers:
             course.status = "abstained"
-            yield Delta(0, _abstention(course))
+            yield Delta(0, _abstention(course, decision))
             return
         if course.stop_asked():
             return
-        if course.generator is None:
-            course.trace.decision = "the evidence is quoted, as asked"
+        if course.generator is None or (decision.needs_several and self._speaker.is_strict(course.generator)):
+            why = "as asked" if course.generator is None else "as one piece of it cannot be the whole answer"
+            course.trace.decision = f"the evidence is quoted, {why}"
             course.status = "quoted"
             for event in quoted_events(course, quote(course.trace.chosen)):
                 yield event
@@ -190,7 +196,7 @@ class Answerer:
             "support_threshold": self._settings.answer_support_threshold,
         }
         trace = Trace(ask.question, question, earlier, settings, model=new.model)
-        return Course(ask, question, begun, generator, empty, trace)
+        return Course(ask, question, parts_of(question), begun, generator, empty, trace)
 
     def _check(self, ask: Ask) -> tuple[list[CollectionInfo], Generator | None, list[str]]:
         """Everything that can be wrong with a question before it costs anything."""
@@ -208,25 +214,28 @@ class Answerer:
         began = time.perf_counter()
         ask, k = course.ask, course.ask.k or self._settings.answer_passages
         course.trace.retrieved = await self._run(
-            lambda: retrieve(self._searcher, course.question, ask.collections, k, ask.filters)
+            lambda: retrieve(self._searcher, course.parts, ask.collections, k, ask.filters)
         )
         course.trace.ms["retrieve"] = (time.perf_counter() - began) * 1000
 
-    async def _answerable(self, course: Course) -> bool:
+    async def _decide(self, course: Course) -> Decision:
         """Rank the evidence and decide whether it can answer."""
         began = time.perf_counter()
         trace = course.trace
         passages = trace.retrieved.passages if trace.retrieved else ()
-        trace.ranked = await self._run(lambda: self.grounding.scorer.rank(course.question, passages))
-        trace.answerability = self.grounding.judge.judge(course.question, passages, trace.ranked)
-        trace.chosen = choose_evidence(trace.ranked)
+        least = float(trace.settings["evidence_threshold"])
+        scorer, judge = self.grounding.scorer, self.grounding.judge
+        decision = await self._run(lambda: decide(scorer, judge, course.parts, passages, least))
+        trace.ranked, trace.chosen = decision.ranked, decision.chosen
+        if len(decision.parts) > 1:
+            trace.parts = [PartTrace(part.question, part.answerability.score) for part in decision.parts]
+        trace.answerability = decision.best.answerability
         trace.ms["evidence"] = (time.perf_counter() - began) * 1000
-        score, least = trace.answerability.score, float(trace.settings["evidence_threshold"])
-        answerable = bool(trace.chosen) and score >= least
-        sign = ">=" if answerable else "<"
+        score = trace.answerability.score
+        sign = ">=" if decision.answers else "<"
         trace.decision = f"evidence {score:.3f} {sign} {least:.3f}" if trace.ranked else "no evidence was found"
-        course.confidence = score if answerable else 1.0 - score
-        return answerable
+        course.confidence = score if decision.answers else 1.0 - score
+        return decision
 
     # Threads and places
 
@@ -259,11 +268,12 @@ def _rewritten(questions: Sequence[str]) -> list[str]:
     return seen
 
 
-def _abstention(course: Course) -> str:
+def _abstention(course: Course, decision: Decision) -> str:
     if course.empty:
         several = "," in course.empty
         return f"The collection{'s' if several else ''} {course.empty} {'have' if several else 'has'} no documents yet."
-    return NOTHING_FOUND
+    back = next((notice for notice in decision.notices if notice.kind == "clarify"), None)
+    return f"{back.text} {'; '.join(back.options)}." if back else NOTHING_FOUND
 
 
 def _check_fields(ask: Ask) -> None:

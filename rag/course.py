@@ -13,6 +13,7 @@ from rag.events import (
     AnswerUsage,
     Citation,
     Delta,
+    Notice,
     Replace,
     Source,
     Sources,
@@ -33,8 +34,8 @@ class Ask:
 
     Modes: `auto` lets the model speak from the evidence, `quote` answers with the evidence itself, `search` gives the
     sources alone. `tenant` owns the conversation and salts the model's caches. `earlier` are the questions before
-    this one, oldest first, from a client that keeps the conversation itself. `evidence_threshold` decides instead of that
-    of the settings and the collections.
+    this one, oldest first, from a client that keeps the conversation itself. `evidence_threshold` decides instead of
+    that of the settings and the collections.
     """
 
     question: str
@@ -56,6 +57,7 @@ class Course:
 
     ask: Ask
     question: str  # as rewritten
+    parts: tuple[str, ...]  # what it asks, one thing each
     begun: Begun
     generator: Generator | None  # None when no model is to speak
     empty: str  # the names of the collections when none of them has a document; else empty
@@ -79,6 +81,8 @@ class Course:
             self.trace.ms.setdefault("first_token", self.milliseconds())
         elif isinstance(event, Sources):
             self.sources = event.sources
+        elif isinstance(event, Notice):
+            self.trace.notices = (*self.trace.notices, event)
         elif isinstance(event, Citation):
             self.citations.append(event)
         elif isinstance(event, Verdict):

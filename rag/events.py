@@ -1,6 +1,6 @@
 """The typed events of an answer, in the words of the wire contract. Knows neither JSON nor HTTP.
 
-All offsets are characters, half-open. Order: queued* started sources (delta | citation | verdict | queued)*
+All offsets are characters, half-open. Order: queued* started sources notice* (delta | citation | verdict | queued)*
 replace? (citation | verdict)* usage done. An error ends the stream instead of `done`.
 """
 
@@ -52,6 +52,22 @@ class Sources:
     """What was found, before the first word."""
 
     sources: tuple[Source, ...]
+
+
+NoticeKind = Literal["conflict", "partial", "clarify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What should be known beside the answer: sources disagree, a part is not answered, or what the question may mean.
+
+    `options` are the parts that are not answered, or what may be meant.
+    """
+
+    kind: NoticeKind
+    text: str
+    sources: tuple[int, ...] = ()  # numbers of those that disagree
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +137,4 @@ class Done:
     trace: str  # the trace's id
 
 
-AnswerEvent = Waiting | Started | Sources | Delta | Citation | Verdict | Replace | AnswerUsage | Done
+AnswerEvent = Waiting | Started | Sources | Notice | Delta | Citation | Verdict | Replace | AnswerUsage | Done

@@ -17,7 +17,7 @@ from index.queries import read_cursor, write_cursor
 from index.rows import Listing
 from index.schema import utc_now
 from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
-from rag.events import AnswerUsage, Citation, Source, SourceSpan, Status, Verdict
+from rag.events import AnswerUsage, Citation, Notice, Source, SourceSpan, Status, Verdict
 from rag.schema import Answer, Conversation
 
 StoredStatus = Literal["running", "answered", "quoted", "abstained", "stopped", "failed"]
@@ -79,6 +79,7 @@ class AnswerRecord:
     sources: tuple[Source, ...]
     citations: tuple[Citation, ...]
     verdicts: tuple[Verdict, ...]
+    notices: tuple[Notice, ...]
     usage: AnswerUsage | None
     confidence: float
     trace_id: str
@@ -339,6 +340,10 @@ def _usage_row(usage: AnswerUsage | None) -> dict[str, Any]:
     return {} if usage is None else {**asdict(usage), "ms": dict(usage.ms)}
 
 
+def _notice(stored: Mapping[str, Any]) -> Notice:
+    return Notice(stored["kind"], stored["text"], tuple(stored["sources"]), tuple(stored["options"]))
+
+
 def _record(row: Answer, conversation: str) -> AnswerRecord:
     return AnswerRecord(
         id=row.id,
@@ -356,6 +361,7 @@ def _record(row: Answer, conversation: str) -> AnswerRecord:
             for item in row.citations
         ),
         verdicts=tuple(Verdict(**verdict) for verdict in row.verdicts),
+        notices=tuple(_notice(notice) for notice in row.trace.get("notices", ())),
         usage=AnswerUsage(**row.usage) if row.usage else None,
         confidence=row.confidence,
         trace_id=row.trace_id,

@@ -1,7 +1,9 @@
 """Find the passages for a question and number them as sources. Knows no sentences, no prompts, no models."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 from urllib.parse import quote as url_quote
 
@@ -30,16 +32,37 @@ class Retrieved:
 
 
 def retrieve(
-    search: PassageSearch, question: str, collections: Sequence[str], k: int, filters: Filters | None = None
+    search: PassageSearch, questions: Sequence[str], collections: Sequence[str], k: int, filters: Filters | None = None
 ) -> Retrieved:
-    """The k best passages of these collections. Raises BadFilter."""
-    result = search.search(question, collections=collections, k=k, filters=filters)
+    """The k best passages of these collections; of several questions in turn the best of each. Raises BadFilter."""
+    results = [search.search(question, collections=collections, k=k, filters=filters) for question in questions]
+    result = results[0] if len(results) == 1 else merged(results, k)
     return Retrieved(
         result.passages,
         tuple(source_of(n, passage) for n, passage in enumerate(result.passages, start=1)),
         result.dropped,
         result.applied_seq,
         result.ms,
+    )
+
+
+def merged(results: Sequence[SearchResult], k: int) -> SearchResult:
+    """One result of several: the best of each in turn, every passage once, at most k."""
+    passages: dict[int, Passage] = {}
+    for row in zip_longest(*(result.passages for result in results)):
+        for passage in row:
+            if passage is not None:
+                passages.setdefault(passage.chunk, passage)
+    kept = list(passages.values())
+    beyond = [Dropped(passage.chunk, "beyond_k") for passage in kept[k:]]
+    ms: Counter[str] = Counter()
+    for result in results:
+        ms.update(result.ms)
+    return SearchResult(
+        tuple(kept[:k]),
+        (*(item for result in results for item in result.dropped), *beyond),
+        min(result.applied_seq for result in results),
+        dict(ms),
     )
 
 

@@ -82,7 +82,7 @@ class Speaker:
     async def speak(self, course: Course, generator: Generator) -> AsyncGenerator[AnswerEvent, None]:
         """Deltas, citations and verdicts; then a replacement if need be. Sets the status of the course."""
         draft = await self._draft(course, generator)
-        strict = self._is_strict(generator)
+        strict = self.is_strict(generator)
         async with aclosing(self._generate(course, generator, draft, strict=strict)) as events:
             async for event in events:
                 yield event
@@ -92,7 +92,8 @@ class Speaker:
             for event in self._settle(course, draft, strict=strict):
                 yield event
 
-    def _is_strict(self, generator: Generator) -> bool:
+    def is_strict(self, generator: Generator) -> bool:
+        """Whether this model's text is shown only where it follows the best evidence closely."""
         trust = self._settings.answer_generated
         return trust == "strict" or (trust == "auto" and generator.local)
 

@@ -5,12 +5,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rag.accept import Checked
+from rag.events import Notice
 from rag.evidence import Answerability, Evidence
 from rag.llm.generator import Message, Usage
 from rag.prompt import Prompt
 from rag.retrieve import Retrieved
 
 MOST_EVIDENCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PartTrace:
+    """One of several things that were asked, and how likely its evidence answers."""
+
+    question: str
+    score: float
 
 
 @dataclass
@@ -22,10 +31,12 @@ class Trace:
     earlier: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     retrieved: Retrieved | None = None
+    parts: Sequence[PartTrace] = ()  # of a question that asks several things
     ranked: Sequence[Evidence] = ()
     chosen: Sequence[Evidence] = ()
     answerability: Answerability | None = None
     decision: str = ""
+    notices: Sequence[Notice] = ()
     prompt: Prompt | None = None
     model: str = ""
     generated: str = ""  # the text as it stood before it was replaced
@@ -45,9 +56,11 @@ class Trace:
             "earlier": list(self.earlier),
             "settings": dict(self.settings),
             "retrieval": _retrieval(self.retrieved),
+            "parts": [asdict(part) for part in self.parts],
             "evidence": [_evidence(item, item in self.chosen) for item in self.ranked[:MOST_EVIDENCE]],
             "answerability": asdict(self.answerability) if self.answerability else None,
             "decision": self.decision,
+            "notices": [asdict(notice) for notice in self.notices],
             "prompt": _prompt(self.prompt),
             "model": self.model,
             "generated": self.generated,

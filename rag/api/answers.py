@@ -11,7 +11,7 @@ from rag.api import sse
 from rag.api.ask import LastEventId, resumed
 from rag.api.parts import AppPart, RunningPart
 from rag.api.permit import on
-from rag.api.wire import citation_json, source_json, usage_json, verdict_json
+from rag.api.wire import citation_json, notice_json, source_json, usage_json, verdict_json
 from rag.history import AnswerRecord
 
 
@@ -62,6 +62,7 @@ def answer_json(record: AnswerRecord) -> dict[str, Any]:
         "question": record.rewritten,
         "text": record.text,
         "sources": [source_json(source) for source in record.sources],
+        "notices": [notice_json(notice) for notice in record.notices],
         "citations": [citation_json(citation) for citation in record.citations],
         "verdicts": [verdict_json(verdict) for verdict in record.verdicts],
         "usage": usage_json(record.usage) if record.usage else None,

@@ -7,7 +7,7 @@ replaced by quoted evidence, the unsupported text was never said.
 
 from dataclasses import dataclass
 
-from rag.events import AnswerEvent, Citation, Delta, Done, Replace, Source, Sources, Verdict, VerdictName
+from rag.events import AnswerEvent, Citation, Delta, Done, Notice, Replace, Source, Sources, Verdict, VerdictName
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class FootnotedText:
         match event:
             case Sources(sources=sources):
                 self._sources = {source.n: source for source in sources}
+            case Notice(kind=kind, text=text):
+                if kind != "clarify":  # an answer that asks back says it itself
+                    self.text += f"{text}\n\n"
+                    self._base = len(self.text)
             case Delta(text=text):
                 self._answer += text
             case Citation():

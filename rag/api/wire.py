@@ -9,6 +9,7 @@ from rag.events import (
     Citation,
     Delta,
     Done,
+    Notice,
     Replace,
     Source,
     Sources,
@@ -33,6 +34,8 @@ def event_json(event: AnswerEvent) -> tuple[str, Any]:
             }
         case Sources():
             return "sources", [source_json(source) for source in event.sources]
+        case Notice():
+            return "notice", notice_json(event)
         case Delta():
             return "delta", {"start": event.start, "text": event.text}
         case Citation():
@@ -50,6 +53,16 @@ def event_json(event: AnswerEvent) -> tuple[str, Any]:
                 "confidence": event.confidence,
                 "trace": event.trace,
             }
+
+
+def notice_json(notice: Notice) -> dict[str, Any]:
+    """What should be known beside the answer."""
+    return {
+        "kind": notice.kind,
+        "text": notice.text,
+        "sources": list(notice.sources),
+        "options": list(notice.options),
+    }
 
 
 def source_json(source: Source) -> dict[str, Any]:
@@ -112,6 +125,7 @@ class Transcript:
         self.text = ""
         self.started: Started | None = None
         self.sources: tuple[Source, ...] = ()
+        self.notices: list[Notice] = []
         self.citations: list[Citation] = []
         self.verdicts: list[Verdict] = []
         self.usage: AnswerUsage | None = None
@@ -126,6 +140,8 @@ class Transcript:
                 self.started = event
             case Sources(sources=sources):
                 self.sources = sources
+            case Notice():
+                self.notices.append(event)
             case Delta(text=text):
                 self.text += text
             case Citation():
@@ -151,6 +167,7 @@ class Transcript:
             "question": started.question if started else None,
             "text": self.text,
             "sources": [source_json(source) for source in self.sources],
+            "notices": [notice_json(notice) for notice in self.notices],
             "citations": [citation_json(citation) for citation in self.citations],
             "verdicts": [verdict_json(verdict) for verdict in self.verdicts],
             "usage": usage_json(self.usage) if self.usage else None,

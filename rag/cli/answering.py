@@ -18,6 +18,7 @@ from rag.events import (
     Citation,
     Delta,
     Done,
+    Notice,
     Replace,
     Source,
     Sources,
@@ -34,6 +35,7 @@ class Collected:
     text: str = ""
     started: Started | None = None
     sources: tuple[Source, ...] = ()
+    notices: list[Notice] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     usage: AnswerUsage | None = None
@@ -111,6 +113,10 @@ async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
                 answer.started = event
             case Sources(sources=sources):
                 answer.sources = sources
+            case Notice(kind=kind, text=text):
+                answer.notices.append(event)
+                if not quiet and kind != "clarify":  # an answer that asks back says it itself
+                    click.secho(text, bold=True)
             case Delta(text=text):
                 answer.text += text
             case Citation():
@@ -141,6 +147,7 @@ def _print_answer_json(answer: Collected) -> None:
             "status": answer.done.status,
             "text": answer.text,
             "sources": answer.sources,
+            "notices": answer.notices,
             "citations": answer.citations,
             "verdicts": answer.verdicts,
             "usage": answer.usage,

@@ -23,7 +23,7 @@ OWN_COMMANDS = {
     "ask": ("rag.cli.answering", "Answer a question from the documents of a collection, with footnotes."),
     "search": ("rag.cli.answering", "Show the passages nearest to a question, with the scores of each stage."),
     "check": ("rag.cli.checking", "Say of each sentence of ANSWER whether the context supports it."),
-    "collections": ("rag.cli.corpus", "List, create, show and delete collections."),
+    "collections": ("rag.cli.corpus", "List, create, show, change and delete collections."),
     "documents": ("rag.cli.corpus", "List, show and delete documents."),
     "models": ("rag.cli.models", "List, add, optimize, promote, roll back and remove models."),
     "users": ("rag.cli.accounts", "People and programs that may sign in or call."),

@@ -35,7 +35,7 @@ def slow_file(tmp_path: Path) -> Path:
     return path
 
 
-def wait_until_gone(pids: set[int], seconds: float = 5.0) -> bool:
+def wait_until_gone(pids: set[int], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,20 @@ from index.schema import Base
 from rag.answer import Answerer, Ask
 from rag.collection_rules import EVIDENCE_THRESHOLD
 from rag.errors import BadRequest, EgressDenied, GenerationFailed, NoSuchAnswer, NoSuchConversation
-from rag.events import AnswerEvent, AnswerUsage, Citation, Delta, Done, Replace, Sources, Started, Verdict, Waiting
+from rag.events import (
+    AnswerEvent,
+    AnswerUsage,
+    Citation,
+    Delta,
+    Done,
+    Notice,
+    Replace,
+    Sources,
+    Started,
+    Verdict,
+    Waiting,
+)
+from rag.evidence import Answerability, Evidence
 from rag.history import History
 from rag.llm.generator import Queued
 from rag.settings import Settings
@@ -406,3 +419,25 @@ def test_a_collection_may_ask_for_better_evidence_than_the_settings(desk: Callab
     assert one.events(both)[-1].status == "abstained"  # the strictest collection decides
     one.catalog.update_collection(one.collection, metadata={EVIDENCE_THRESHOLD: None})
     assert one.events()[-1].status != "abstained"
+
+
+class LinkJudge:
+    """Knows about links only."""
+
+    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability:
+        return Answerability(0.9 if "link" in question else 0.1)
+
+
+def test_the_part_that_has_no_answer_is_named_before_the_text_and_kept(desk):
+    one = desk([LINK], threshold=0.5)
+    one.answerer.grounding = replace(one.answerer.grounding, judge=LinkJudge())
+    events = one.events(one.ask("How long is the reset link valid, and what does the hub cost?"))
+    assert one.search.asked[-2:] == ["How long is the reset link valid?", "what does the hub cost?"]
+    notice = next(event for event in events if isinstance(event, Notice))
+    assert notice.options == ("what does the hub cost?",)
+    assert kinds(events).index("Notice") < kinds(events).index("Delta")
+    assert LINK in text_of(events)
+    stored = one.history.answer(last(events).answer)
+    assert (stored.notices, stored.status) == ((notice,), last(events).status)
+    parts = one.history.trace(last(events).trace)["parts"]
+    assert [part["score"] for part in parts] == [0.9, 0.1]

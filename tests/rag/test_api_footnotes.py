@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.api.footnotes import FootnotedText
-from rag.events import AnswerEvent, Citation, Delta, Done, Replace, Source, Sources, SourceSpan, Verdict
+from rag.events import AnswerEvent, Citation, Delta, Done, Notice, Replace, Source, Sources, SourceSpan, Verdict
 
 SOURCES = Sources(
     tuple(
@@ -114,3 +114,12 @@ def test_without_its_marks_the_text_is_the_answer_and_spans_hit_their_sentences(
         plain = plain.replace(f"[{n}]", "\0")
     assert plain.replace(" \0", "\0").replace("\0", "") == answer
     assert [marked.text[note.start : note.end] for note in marked.footnotes] == spans
+
+
+def test_a_notice_stands_above_the_text_and_moves_its_footnotes() -> None:
+    notice = Notice("conflict", "Two documents say different things about this.", (1, 2))
+    marked, _ = told(notice, Delta(0, "Wait."), cited(0, 5, 1), Verdict(0, 5, "supported", 0.9), DONE)
+    assert marked.text == f"{notice.text}\n\nWait. [1]"
+    assert marked.text[marked.footnotes[0].start : marked.footnotes[0].end] == "Wait."
+    silent, _ = told(Notice("clarify", "Which?", options=("a", "b")), Delta(0, "Which? a; b."), DONE)
+    assert silent.text == "Which? a; b."

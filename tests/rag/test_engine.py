@@ -58,7 +58,7 @@ def alone(request, *, ends=True):
     return bytes(said).decode()
 
 
-async def eventually(condition, seconds=5.0):
+async def eventually(condition, seconds=60.0):
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it never happened"

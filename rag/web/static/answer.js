@@ -9,10 +9,12 @@ let count = 0;
 
 /**
  * `openSource(source, spans, button, number)` shows a passage; `spans` are the cited parts, perhaps none.
- * `again({model, mode})` asks once more, where that may be; `rating` is what was said of the answer before.
+ * `again({model, mode})` asks once more, where that may be, and `ask(question)` something else; `rating` is what was
+ * said of the answer before.
  */
 export class AnswerView {
-  constructor(transcript, openSource, { again = null, rating = null } = {}) {
+  constructor(transcript, openSource, { again = null, ask = null, rating = null } = {}) {
+    this.ask = ask;
     this.again = again;
     this.rating = rating;
     this.transcript = transcript;
@@ -24,6 +26,7 @@ export class AnswerView {
     this.detail = el("span", { class: "detail" });
     this.searched = el("p", { class: "searched", hidden: true });
     this.note = el("p", { class: "note", hidden: true });
+    this.notices = el("div", { class: "notices" });
     this.text = el("div", { class: "answer" });
     this.problem = el("p", { class: "problem", role: "alert", hidden: true });
     this.after = el("div", { class: "after" });
@@ -37,6 +40,7 @@ export class AnswerView {
         el("p", { class: "status" }, this.badge, this.detail),
         this.searched,
         this.note,
+        this.notices,
         this.text,
         this.problem,
         this.after,
@@ -63,9 +67,20 @@ export class AnswerView {
     if (differs) this.searched.textContent = t("answer.searched", { question: transcript.searched });
     this.note.hidden = transcript.replaced === "";
     if (transcript.replaced) this.note.textContent = t("answer.replaced");
+    if (this.notices.childElementCount !== transcript.notices.length) {
+      this.notices.replaceChildren(...transcript.notices.map((notice) => this.#notice(notice)));
+    }
     this.problem.hidden = transcript.error === "";
     this.problem.textContent = transcript.error;
     if (transcript.ended && !this.finished) this.#finish();
+  }
+
+  /** What should be known beside the answer; a question that may mean several things offers each of them. */
+  #notice({ kind, text, options }) {
+    if (kind !== "clarify") return el("p", { class: `notice ${kind}` }, text);
+    const choose = (option) => () => this.ask?.(`${this.transcript.asked} (${option})`);
+    const button = (option) => el("button", { type: "button", class: "example", on: { click: choose(option) } }, option);
+    return el("ul", { class: "notice clarify" }, ...options.map((option) => el("li", {}, button(option))));
   }
 
   #drawStatus() {

@@ -24,7 +24,7 @@ function start() {
 
   const add = (transcript, rating = null) => {
     const again = (how) => running === null && ask(transcript.asked, how);
-    const view = new AnswerView(transcript, openSource, { again, rating });
+    const view = new AnswerView(transcript, openSource, { again, ask: (text) => running === null && ask(text), rating });
     byId("turns").append(view.node);
     document.body.classList.add("talking");
     byId("new").hidden = false;

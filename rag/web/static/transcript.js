@@ -17,6 +17,7 @@ export class Transcript {
     this.replaced = "";
     this.text = new Characters();
     this.sources = [];
+    this.notices = [];
     this.citations = [];
     this.verdicts = [];
   }
@@ -31,6 +32,8 @@ export class Transcript {
       Object.assign(this, { answer: data.answer, conversation: data.conversation, model: data.model, searched: data.question });
     } else if (event === "sources") {
       this.sources = data;
+    } else if (event === "notice") {
+      this.notices.push(data);
     } else if (event === "delta") {
       this.text.write(data.start, data.text);
     } else if (event === "citation") {
@@ -58,8 +61,8 @@ export class Transcript {
   /** The same from the object that the API keeps. */
   static stored(record) {
     const transcript = new Transcript(record.asked);
-    const { answer, conversation, model, status, confidence, sources, citations, verdicts, error } = record;
-    Object.assign(transcript, { answer, conversation, model, status, confidence, sources, citations, verdicts });
+    const { answer, conversation, model, status, confidence, sources, notices, citations, verdicts, error } = record;
+    Object.assign(transcript, { answer, conversation, model, status, confidence, sources, notices, citations, verdicts });
     if (status === "running") transcript.status = null; // its stream tells the rest
     transcript.searched = record.question;
     transcript.error = error || "";
