@@ -21,9 +21,9 @@ def test_the_sample_collection_is_answered_cited_and_declined(tmp_path: Path) ->
         figures = run_cases(app, cases, collection=collection, mode="quote").summary
     assert figures["questions"] == 60
     assert figures["crashed"] == 0
-    # A little below what is reached (22 of 36 and 20 of 24): a change that costs answers must say so.
-    assert figures["answered_right"] >= 0.55, figures
-    assert figures["abstained_unanswerable"] >= 0.75, figures
+    # A little below what is reached (25 of 36 and 21 of 24): a change that costs answers must say so.
+    assert figures["answered_right"] >= 0.63, figures
+    assert figures["abstained_unanswerable"] >= 0.79, figures
     assert figures["citations_exist"] == 1.0
     assert figures["citations_contain_gold"] >= 0.95, figures
     assert figures["words_per_answer"] <= 60
