@@ -122,7 +122,7 @@ class Catalog:
         Raises NoSuchCollection, BadCollection, CollectionExists.
         """
         _check_collection(name, egress)
-        given = {"name": name, "description": description, "egress": egress}
+        given: dict[str, Any] = {"name": name, "description": description, "egress": egress}
         values = {field: value for field, value in given.items() if value is not None}
         if values or metadata:
             try:

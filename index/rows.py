@@ -31,6 +31,16 @@ class CollectionInfo:
     stamp: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def model(self) -> str:
+        """Who answers from it when a question names no model; empty: whoever answers by default."""
+        return str(self.metadata.get("model", ""))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The only models that may answer from it; none: all."""
+        return tuple(self.metadata.get("models", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:

@@ -24,7 +24,9 @@ from rag.events import AnswerEvent, Delta, Done, Sources, Started
 from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer
 from rag.history import History, NewAnswer
 from rag.llm.generator import Generator
+from rag.llm.router import only_local, redacted
 from rag.parts import parts_of
+from rag.prices import Prices
 from rag.reading import Reader
 from rag.retrieve import PassageSearch, retrieve
 from rag.rewrite import rewrite
@@ -87,6 +89,7 @@ class Answerer:
         self._models = models
         self._history = history
         self._settings = settings
+        self._prices = Prices.read(settings.price_models, settings.price_currency)
         self.grounding = grounding or Grounding.packaged(embedder)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="grounding")
         self._speaker = Speaker(embedder, self.grounding.verifier, settings, self._run)
@@ -196,16 +199,16 @@ class Answerer:
             "support_threshold": self._settings.answer_support_threshold,
         }
         trace = Trace(ask.question, question, earlier, settings, model=new.model)
-        return Course(ask, question, parts_of(question), begun, generator, empty, trace)
+        return Course(ask, question, parts_of(question), begun, generator, empty, trace, prices=self._prices)
 
     def _check(self, ask: Ask) -> tuple[list[CollectionInfo], Generator | None, list[str]]:
         """Everything that can be wrong with a question before it costs anything."""
         _check_fields(ask)
         infos = [self._catalog.collection(name) for name in ask.collections]
         turns = self._history.turns(ask.conversation, ask.tenant) if ask.conversation else ()
-        generator = self._models.get(ask.model) if ask.mode == "auto" else None
+        generator = self._models.get(_model_for(ask.model, infos)) if ask.mode == "auto" else None
         if generator is not None and not generator.local:
-            _check_egress(generator.name, infos)
+            generator = _within_egress(generator, infos)
         # Words of a question about other collections stay with them.
         earlier = [turn.rewritten for turn in turns if set(turn.collections) == set(ask.collections)]
         return infos, generator, [*_rewritten(ask.earlier), *earlier]
@@ -293,15 +296,27 @@ def _check_fields(ask: Ask) -> None:
         raise BadRequest(f"max_tokens is {ask.max_tokens}, but at least 1 was wanted")
 
 
-def _check_egress(model: str, infos: list[CollectionInfo]) -> None:
+def _model_for(asked: str | None, infos: Sequence[CollectionInfo]) -> str | None:
+    """The model that was asked for, else that of the collections if they agree; None: the default one."""
     for info in infos:
-        if info.egress == "allow":
-            continue
-        why = (
-            "and redaction is not available yet; set its egress to allow"
-            if info.egress == "redact"
-            else "so its text stays on this site; set its egress to allow"
-        )
-        raise EgressDenied(
-            f"collection {info.name!r} has egress {info.egress!r}, {why}, or choose a local model instead of {model!r}"
-        )
+        if asked and info.models and asked not in info.models:
+            raise BadRequest(
+                f"model {asked!r} may not answer from collection {info.name!r}; those that may are "
+                f"{', '.join(info.models)}"
+            )
+    chosen = {info.model for info in infos}
+    return asked or (chosen.pop() or None if len(chosen) == 1 else None)
+
+
+def _within_egress(generator: Generator, infos: Sequence[CollectionInfo]) -> Generator:
+    """The model as far as every collection lets text leave: all of it, without personal data, or its local part."""
+    for info in infos:
+        if info.egress == "deny":
+            here = only_local(generator)
+            if here is None:
+                raise EgressDenied(
+                    f"collection {info.name!r} has egress {info.egress!r}, so its text stays on this site; set its "
+                    f"egress to redact or allow, or choose a local model instead of {generator.name!r}"
+                )
+            return here
+    return redacted(generator) if any(info.egress != "allow" for info in infos) else generator

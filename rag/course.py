@@ -22,6 +22,7 @@ from rag.events import (
 )
 from rag.history import Begun, Ending
 from rag.llm.generator import Generator
+from rag.prices import Prices
 from rag.trace import Trace
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Course:
     confidence: float = 0.0
     error: str = ""
     stored: bool = False
+    prices: Prices = field(default_factory=Prices)
     began: float = field(default_factory=time.perf_counter)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -137,8 +139,8 @@ class Course:
             prompt_tokens=used.prompt_tokens if used else 0,
             cached_tokens=used.cached_tokens if used else 0,
             completion_tokens=used.completion_tokens if used else 0,
-            cost=0.0,
-            currency="USD",
+            cost=self.prices.cost(self.trace.model, used) if used else 0.0,
+            currency=self.prices.currency,
             ms={name: round(value, 1) for name, value in ms.items()},
         )
 
@@ -154,4 +156,5 @@ class Course:
             confidence=self.confidence,
             trace=self.trace.record(),
             error=self.error,
+            model=self.trace.model,
         )

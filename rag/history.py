@@ -132,6 +132,7 @@ class Ending:
     confidence: float
     trace: Mapping[str, Any]
     error: str = ""
+    model: str = ""  # who spoke, where it was not certain before
 
 
 class History:
@@ -192,6 +193,7 @@ class History:
                     trace=dict(ending.trace),
                     error=ending.error,
                     finished_at=utc_now(),
+                    **({"model": ending.model} if ending.model else {}),
                 )
             )
 

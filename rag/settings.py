@@ -64,6 +64,8 @@ class Settings:
     limit_cost: float = _setting(
         0.0, "What one person's answers may cost in 24 hours, in the models' currency. 0: any."
     )
+    limit_month_tokens: int = _setting(0, "The same in 30 days. 0: any.")
+    limit_month_cost: float = _setting(0.0, "The same for cost in 30 days. 0: any.")
     limit_unknown: int = _setting(60, "Requests a minute of one address without a good credential. 0: any.")
     limit_sign_ins: int = _setting(10, "Attempts a minute to sign in from one address, and to one name. 0: any.")
 
@@ -139,6 +141,17 @@ class Settings:
     anthropic_api_key: str = _setting("", "Key for the Anthropic API.", secret=True)
     anthropic_model: str = _setting("", "Model name there.")
     anthropic_context_tokens: int = _setting(200_000, "Context of that model, in tokens.")
+    router_closed: str = _setting(
+        "",
+        "The model that `closed`, `local-then-closed` and `closed-then-local` mean. Empty: the first that has a key.",
+    )
+    router_patience_seconds: float = _setting(
+        20.0, "Estimated wait for the first model from which `local-then-closed` and its reverse ask the second."
+    )
+    price_models: tuple[str, ...] = _setting(
+        (), "Prices per million tokens of prompt and answer (and cached prompt), as in `openai:gpt-x=0.5/1.5`."
+    )
+    price_currency: str = _setting("USD", "Currency of the prices.")
     remote_timeout_seconds: float = _setting(60.0, "Longest silence of a remote model before its answer is given up.")
 
     answer_passages: int = _setting(8, "Passages retrieved for a question.")

@@ -147,6 +147,7 @@ class Speaker:
         """One event of the model."""
         if isinstance(event, Finished):
             course.trace.finish, course.trace.usage = event.reason, event.usage
+            course.trace.model = event.model or course.trace.model
         if not isinstance(event, TextDelta):
             return
         draft.pieces += 1

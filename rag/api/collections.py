@@ -1,7 +1,7 @@
 """Collections: list, create, show, change, delete. Knows no documents."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
@@ -17,18 +17,25 @@ from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
 Egress = Literal["deny", "redact", "allow"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="a-z, 0-9, '.', '_' and '-'.")]
+Model = Annotated[str, Meta(max_length=200, description="A model's name, or a policy as in `local-then-closed`.")]
+ModelNames = Annotated[list[Model], Meta(max_length=50)]
 Description = Annotated[str, Meta(max_length=2000)]
 Threshold = Annotated[float, Meta(ge=0, le=1)]
 
 
 class CollectionView(Struct):
-    """A collection; `documents` and `chunks` are counts."""
+    """A collection; `documents` and `chunks` are counts.
+
+    `model` answers when a question names none (empty: the default one); `models` are those that may (none: all).
+    """
 
     id: str
     name: str
     description: str
     egress: Egress
     evidence_threshold: float | None  # evidence scored lower cannot answer here; null: that of the settings
+    model: str
+    models: list[str]
     documents: int
     chunks: int
     created_at: datetime
@@ -40,6 +47,8 @@ class NewCollection(Struct, forbid_unknown_fields=True):
     name: Name
     description: Description = ""
     egress: Egress = "deny"
+    model: Model = ""
+    models: ModelNames = []
 
 
 class CollectionChange(Struct, forbid_unknown_fields=True):
@@ -49,6 +58,8 @@ class CollectionChange(Struct, forbid_unknown_fields=True):
     description: Description | UnsetType = UNSET
     egress: Egress | UnsetType = UNSET
     evidence_threshold: Threshold | UnsetType | None = UNSET  # null: that of the settings
+    model: Model | UnsetType = UNSET
+    models: ModelNames | UnsetType = UNSET
 
 
 class CollectionController(Controller):
@@ -68,7 +79,8 @@ class CollectionController(Controller):
     @post(sync_to_thread=True, opt=admins("manage", audit="collections.create"))
     def create_collection(self, app: AppPart, data: JSONBody[NewCollection]) -> CollectionView:
         """Create an empty collection."""
-        return view(app.catalog.create_collection(data.name, data.description, data.egress))
+        chosen = {"model": data.model, "models": data.models}
+        return view(app.catalog.create_collection(data.name, data.description, data.egress, chosen))
 
     @get("/{collection:str}", sync_to_thread=True, opt=on("collection"))
     def show_collection(self, app: AppPart, collection: FromPath[str]) -> CollectionView:
@@ -99,8 +111,13 @@ def _change(catalog: Catalog, info: CollectionInfo, data: CollectionChange) -> C
         name=None if data.name is UNSET else data.name,
         description=None if data.description is UNSET else data.description,
         egress=None if data.egress is UNSET else data.egress,
-        metadata=None if data.evidence_threshold is UNSET else {EVIDENCE_THRESHOLD: data.evidence_threshold},
+        metadata=_given(data),
     )
+
+
+def _given(data: CollectionChange) -> dict[str, Any]:
+    fields = {EVIDENCE_THRESHOLD: data.evidence_threshold, "model": data.model, "models": data.models}
+    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 def view(info: CollectionInfo) -> CollectionView:
@@ -111,6 +128,8 @@ def view(info: CollectionInfo) -> CollectionView:
         description=info.description,
         egress=info.egress,
         evidence_threshold=own_threshold(info),
+        model=info.model,
+        models=list(info.models),
         documents=info.documents,
         chunks=info.chunks,
         created_at=info.created_at,

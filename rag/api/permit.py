@@ -230,20 +230,23 @@ class Permit:
                     raise NotAllowed("a passage came from a collection that was not asked; nothing is shown of it")
 
     def check_quota(self) -> None:
-        """What the caller's answers took in the last 24 hours; blocking. Raises TooMany."""
+        """What the caller's answers took in the last 24 hours and 30 days; blocking. Raises TooMany."""
         caller, settings = self.caller, self.app.settings
-        if caller.open or not (settings.limit_tokens or settings.limit_cost):
+        if caller.open:
             return
-        spent = self.app.usage.spent(caller.person, utc_now() - timedelta(days=1))
-        for what, used, most in (
-            ("tokens", spent.tokens, settings.limit_tokens),
-            ("cost", spent.cost, settings.limit_cost),
+        for days, named, tokens, cost in (
+            (1, "24 hours", settings.limit_tokens, settings.limit_cost),
+            (30, "30 days", settings.limit_month_tokens, settings.limit_month_cost),
         ):
-            if 0 < most <= used:
-                raise TooMany(
-                    f"the {what} of your answers in 24 hours came to {used:g} of {most:g}; ask again later",
-                    _QUOTA_SECONDS,
-                )
+            if not tokens and not cost:
+                continue
+            spent = self.app.usage.spent(caller.person, utc_now() - timedelta(days=days))
+            for what, used, most in (("tokens", spent.tokens, tokens), ("cost", spent.cost, cost)):
+                if 0 < most <= used:
+                    raise TooMany(
+                        f"the {what} of your answers in {named} came to {used:g} of {most:g}; ask again later",
+                        _QUOTA_SECONDS,
+                    )
 
     def hold(self, kind: str, most: int) -> None:
         """Take a place until the request ends. Raises TooMany."""

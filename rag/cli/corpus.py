@@ -78,6 +78,8 @@ def create_collection(ctx: click.Context, name: str, description: str, egress: E
     help="Evidence scored lower cannot answer here; `footnote eval threshold` shows what one costs.",
 )
 @click.option("--default-threshold", is_flag=True, help="Go back to the threshold of the settings.")
+@click.option("--model", help="Who answers when a question names no model: a name, or a policy as local-then-closed.")
+@click.option("--only", "models", multiple=True, help="A model that may be asked for; '' takes the list away.")
 @json_option
 @click.pass_context
 def change_collection(
@@ -88,17 +90,25 @@ def change_collection(
     egress: Egress | None,
     evidence_threshold: float | None,
     default_threshold: bool,
+    model: str | None,
+    models: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Change what is given and leave the rest."""
     catalog = open_catalog(ctx)
-    changes = default_threshold or evidence_threshold is not None
+    changes: dict[str, object] = {}
+    if default_threshold or evidence_threshold is not None:
+        changes[EVIDENCE_THRESHOLD] = None if default_threshold else evidence_threshold
+    if model is not None:
+        changes["model"] = model
+    if models:
+        changes["models"] = [one for one in models if one]
     info = catalog.update_collection(
         catalog.collection(name).id,
         name=rename,
         description=description,
         egress=egress,
-        metadata={EVIDENCE_THRESHOLD: None if default_threshold else evidence_threshold} if changes else None,
+        metadata=changes,
     )
     if as_json:
         print_json(info)

@@ -76,10 +76,11 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Always the last event of a stream that did not raise."""
+    """Always the last event of a stream that did not raise. `model` only where several might have spoken."""
 
     reason: FinishReason
     usage: Usage
+    model: str = ""
 
 
 GenerationEvent = Queued | TextDelta | Finished

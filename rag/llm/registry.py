@@ -15,6 +15,7 @@ from rag.llm.engine import LocalEngine
 from rag.llm.generator import Generator
 from rag.llm.gguf import read_header
 from rag.llm.local import open_local_engine
+from rag.llm.router import POLICIES, RoutedGenerator
 from rag.llm.shelf import LOCAL, ModelEntry, ModelVersion, Shelf, ShelfContents, quantisation_of
 from rag.settings import Settings
 
@@ -81,11 +82,13 @@ class Models:
         return self._seen[1]
 
     def get(self, name: str | None = None) -> Generator:
-        """The model of this name or alias, by default the one set as default. Loading a local model takes a second.
+        """The model of this name, alias or policy, by default the one set as default. Loading takes about a second.
 
         Raises NoSuchModel, or ModelUnavailable with one line that says what to do.
         """
         asked = name or self._settings.model_default
+        if asked in POLICIES and (closed := self._closed_model()) is not None:
+            return self._route(asked, closed)
         name = self.contents().aliases.get(asked, asked)
         if name not in self.names():
             raise NoSuchModel(f"there is no model {asked!r}; there are: {', '.join(self.names())}")
@@ -100,6 +103,24 @@ class Models:
                 return generator
             generator.close()
             raise ModelUnavailable(f"the model {name} is being shut down; ask again later")
+
+    def _route(self, policy: str, closed: str) -> Generator:
+        """A policy as a model. Where there is no local model, the closed one speaks alone."""
+        remote = self.get(closed)
+        if policy == "closed":
+            return remote
+        try:
+            here = self.get(LOCAL)
+        except ModelUnavailable as error:
+            logger.warning("%s; %s speaks alone", error, closed)
+            return remote
+        first, second = (here, remote) if policy == "local-then-closed" else (remote, here)
+        return RoutedGenerator(policy, first, second, patience=self._settings.router_patience_seconds)
+
+    def _closed_model(self) -> str | None:
+        allowed = [name for name in self._remote if self._allowed(name)]
+        wanted = self._settings.router_closed
+        return wanted if wanted in allowed else None if wanted else next(iter(allowed), None)
 
     def warm(self) -> threading.Thread:
         """Load the default model in the background, so that the first question does not wait for it."""

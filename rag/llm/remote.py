@@ -12,10 +12,11 @@ import re
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from rag.errors import AnswerError, ContextTooLong, GenerationFailed, ModelUnavailable
+from rag.llm.breaker import Breaker
 from rag.llm.generator import Finished, FinishReason, GenerationEvent, GenerationRequest, TextDelta, Usage
 
 logger = logging.getLogger(__name__)
@@ -85,12 +86,22 @@ class Line:
     section: str
     host: str
     silence: float
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 async def converse(line: Line, dialect: Dialect, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
     """One answer. Leaving the generator closes the connection."""
     deadline = time.monotonic() + line.silence
-    events = await _accepted(line, dialect, request, deadline)
+    if wait := line.breaker.wait():
+        raise ModelUnavailable(
+            f"{line.name} has failed repeatedly or asked for a rest; ask again in {max(1, round(wait))} s"
+        )
+    try:
+        events = await _accepted(line, dialect, request, deadline)
+    except BaseException as error:
+        if not isinstance(error, AnswerError):
+            line.breaker.left()
+        raise
     usage, reason, spoken = Usage(), None, False
     try:
         iterator = aiter(events)
@@ -101,14 +112,24 @@ async def converse(line: Line, dialect: Dialect, request: GenerationRequest) -> 
                 break
             usage = _merged(usage, step.usage)
             if step.text and reason is None:
+                if not spoken:
+                    line.breaker.succeeded()
                 spoken = True
                 yield TextDelta(step.text)
             reason = reason or step.reason
             if step.last:
                 break
+    except BaseException as error:
+        if spoken or not isinstance(error, AnswerError):
+            line.breaker.left()
+        else:
+            line.breaker.failed()
+        raise
     finally:
         # Shielded: a cancelled reader must not leave the connection open.
         await asyncio.shield(events.close())
+    if not spoken:
+        (line.breaker.failed if reason is None else line.breaker.succeeded)()
     if reason is None:
         raise GenerationFailed(f"{line.name} ended its stream before the answer was complete; the text so far is kept")
     yield Finished(reason, usage)
@@ -127,10 +148,19 @@ async def _accepted(line: Line, dialect: Dialect, request: GenerationRequest, de
             problem = dialect.problem(error)
         pause = _pause(problem, attempt)
         if pause is None or time.monotonic() + pause >= deadline:
+            _report(line.breaker, problem)
             raise _refusal(line, problem)
         logger.info("%s refused (%s %d), attempt %d follows in %.1f s", line.name, *_brief(problem), attempt + 1, pause)
         await asyncio.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _report(breaker: Breaker, problem: Problem) -> None:
+    """Refusals of this one request say nothing of the next; everything else does."""
+    if problem.kind != "status" or problem.status in _REFUSED_FOR_NOW:
+        breaker.failed(problem.retry_after)
+    else:
+        breaker.succeeded()
 
 
 def _brief(problem: Problem) -> tuple[str, int]:

@@ -29,6 +29,7 @@ from rag.events import (
 from rag.evidence import Answerability, Evidence
 from rag.history import History
 from rag.llm.generator import Queued
+from rag.prices import Prices
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -355,13 +356,37 @@ def test_invariant_11_a_client_that_leaves_ends_the_generation(desk, how):
     assert one.history.answer(answer).text.startswith("word")
 
 
-@pytest.mark.parametrize("egress", ["deny", "redact"])
-def test_invariant_14_nothing_leaves_unless_the_collection_allows_it(desk, egress):
-    one = desk(["x"], egress=egress, local=False, name="far")
-    with pytest.raises(EgressDenied, match=f"egress '{egress}'"):
+def test_invariant_14_nothing_leaves_unless_the_collection_allows_it(desk):
+    one = desk(["x"], egress="deny", local=False, name="far")
+    with pytest.raises(EgressDenied, match="egress 'deny'"):
         one.events()
     assert one.generator.requests == []
     assert one.search.asked == []
+
+
+def test_invariant_14_personal_data_stays_where_the_collection_says_redact(desk):
+    one = desk(["The reset link is valid for 30 minutes."], egress="redact", local=False, name="far")
+    question = "How long is the reset link valid that jane@mail.example got?"
+    assert last(one.events(one.ask(question=question))).status in ("answered", "quoted")
+    sent = repr(one.generator.requests[0].messages)
+    assert "jane@mail.example" not in sent
+    assert "<EMAIL_1>" in sent
+
+
+def test_a_collection_may_say_who_answers_and_who_may(desk):
+    one = desk(["The reset link is valid for 30 minutes."], name="near")
+    one.catalog.update_collection(one.collection, metadata={"models": ["other"], "model": "near"})
+    assert last(one.events()).status == "answered", "its own choice needs no permission"
+    with pytest.raises(BadRequest, match=r"'near' may not answer .* those that may are other"):
+        one.events(one.ask(model="near"))
+
+
+def test_a_remote_answer_has_its_price(desk):
+    one = desk(["The reset link is valid for 30 minutes."], egress="allow", local=False, name="far")
+    one.answerer._prices = Prices.read(("far=1000000/0",), "EUR")
+    usage = next(event for event in one.events() if isinstance(event, AnswerUsage))
+    assert usage.cost == usage.prompt_tokens > 0
+    assert usage.currency == "EUR"
 
 
 def test_a_collection_that_allows_it_may_use_a_remote_model(desk):

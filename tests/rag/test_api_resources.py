@@ -26,7 +26,12 @@ async def test_collections_are_made_listed_changed_and_deleted(http: Http) -> No
     assert (await http.patch(path, json={"evidence_threshold": None})).json()["evidence_threshold"] is None
     changed = await http.patch(path, json={"egress": "allow"})
     assert (changed.json()["egress"], changed.json()["description"]) == ("allow", "All guides")
-    assert (await http.get("/api/v1/collections")).json() == {"items": [changed.json()], "next": None}
+    chosen = {"model": "local-then-closed", "models": ["local", "local-then-closed"]}
+    changed = (await http.patch("/api/v1/collections/guides", json=chosen)).json()
+    assert {name: changed[name] for name in chosen} == chosen
+    changed = (await http.patch("/api/v1/collections/guides", json={"model": ""})).json()
+    assert (changed["model"], changed["models"], changed["egress"]) == ("", chosen["models"], "allow")
+    assert (await http.get("/api/v1/collections")).json() == {"items": [changed], "next": None}
     for _ in range(2):
         assert (await http.delete("/api/v1/collections/guides")).status_code == 204
     assert (await http.get("/api/v1/collections/guides")).status_code == 404

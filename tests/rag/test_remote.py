@@ -15,6 +15,7 @@ import pytest
 
 from rag.errors import AnswerError, ContextTooLong, GenerationFailed, ModelUnavailable
 from rag.llm.anthropic import AnthropicGenerator
+from rag.llm.breaker import FAILURES
 from rag.llm.generator import Finished, GenerationRequest, Message, TextDelta, Usage
 from rag.llm.openai import OpenAIGenerator
 from rag.llm.remote import Problem, status_problem
@@ -118,6 +119,29 @@ def test_refusals_are_one_clear_line_without_keys(vendor, port, scene, kind, wor
     assert "secret" not in str(error) + caplog.text
     assert error.__cause__ is None
     assert seen(port)["asked"][scene] - before == calls
+
+
+def test_a_model_that_keeps_failing_is_left_alone_and_then_tried_again(vendor, port):
+    remote, before = generator(vendor, port), seen(port)["asked"].get("500", 0)
+    for _ in range(FAILURES):
+        _, error = asyncio.run(told_until_error(remote.stream(ask("500"))))
+        assert "fails on its side" in str(error)
+    calls = seen(port)["asked"]["500"] - before
+    _, error = asyncio.run(told_until_error(remote.stream(ask("500"))))
+    assert "has failed repeatedly" in str(error)
+    assert seen(port)["asked"]["500"] - before == calls
+    remote._line.breaker._open_until = 0.0
+    assert asyncio.run(told(remote.stream(ask("good"))))[0] == "Hello wörld"
+    assert remote._line.breaker.wait() == 0
+
+
+def test_a_wish_for_rest_is_obeyed_by_the_next_request_too(vendor, port):
+    remote, before = generator(vendor, port), seen(port)["asked"].get("429", 0)
+    _, error = asyncio.run(told_until_error(remote.stream(ask("429"))))
+    assert "ask again in 30 s" in str(error)
+    _, error = asyncio.run(told_until_error(remote.stream(ask("good"))))
+    assert "asked for a rest" in str(error)
+    assert seen(port)["asked"]["429"] - before == 1
 
 
 def test_nobody_at_the_other_end(vendor):
