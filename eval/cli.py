@@ -19,6 +19,7 @@ from eval.asking_options import (
     progress_bars,
     suite_app,
 )
+from eval.cli_judge import judge
 from eval.cli_runs import RUN_COMMANDS
 from eval.cli_threshold import threshold
 from eval.datasets import Case, read_beir, read_claims, read_qa
@@ -213,7 +214,7 @@ def _ask_and_show(
         raise Regression(f"run {run} is worse than {baseline} beyond noise: {worse}")
 
 
-for _command in (*RUN_COMMANDS, threshold):
+for _command in (*RUN_COMMANDS, threshold, judge):
     eval_group.add_command(_command)
 
 

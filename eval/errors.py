@@ -19,3 +19,7 @@ class NoSuchRun(EvaluationError):
 
 class Regression(EvaluationError):
     """A run is worse than its baseline beyond noise."""
+
+
+class TextWouldLeave(EvaluationError):
+    """A remote model would read the corpus, and nobody has said that it may."""
