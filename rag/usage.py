@@ -3,11 +3,12 @@
 Knows no HTTP. Answers whose conversation was deleted are no longer counted.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, String, cast, func, select
 
 from index.database import Database
 from rag.schema import Answer, Conversation
@@ -29,12 +30,16 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """What one person (id; empty without accounts) spent on one model on one day (UTC, `2026-11-22`)."""
+    """What one person (id; empty without accounts) spent on one model on one day (UTC, `2026-11-22`).
+
+    `collections` (ids) only where it was asked for by them; the person is empty then.
+    """
 
     day: str
     person: str
     model: str
     spent: Spent
+    collections: tuple[str, ...] = ()
 
 
 class Usage:
@@ -65,6 +70,27 @@ class Usage:
         with self._database.read() as session:
             return tuple(
                 UsageLine(str(row[0]), row[1], row[2], _spent(row[3:])) for row in session.execute(query).all()
+            )
+
+    def lines_by_collections(
+        self, since: datetime, until: datetime, person: str | None = None
+    ) -> tuple[UsageLine, ...]:
+        """One line per day, model and set of collections that were asked together, newest day first."""
+        day: Any = func.date(Answer.created_at)
+        asked: Any = cast(Answer.collections, String)
+        query: Select[Any] = (
+            select(day, asked, Answer.model, *_SUMS)
+            .join(Conversation, Conversation.key == Answer.conversation)
+            .where(Answer.created_at >= since, Answer.created_at < until)
+            .group_by(day, asked, Answer.model)
+            .order_by(day.desc(), asked, Answer.model)
+        )
+        if person is not None:
+            query = query.where(Conversation.tenant == person)
+        with self._database.read() as session:
+            return tuple(
+                UsageLine(str(row[0]), "", row[2], _spent(row[3:]), tuple(json.loads(row[1])))
+                for row in session.execute(query).all()
             )
 
 

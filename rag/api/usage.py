@@ -1,6 +1,7 @@
 """`GET /api/v1/usage`: what was answered and what it cost. Knows no limit."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from litestar import get
 from litestar.params import FromQuery
@@ -16,7 +17,10 @@ _DAYS = 30
 
 
 class UsageView(Struct):
-    """What one person spent on one model on one day (UTC). `name` is empty without accounts."""
+    """What one person spent on one model on one day (UTC). `name` is empty without accounts.
+
+    `collections` (ids) are those asked together, with `by=collection`; the person is empty then.
+    """
 
     day: str
     person: str
@@ -26,6 +30,7 @@ class UsageView(Struct):
     prompt_tokens: int
     completion_tokens: int
     cost: float
+    collections: list[str]
 
 
 @get("/usage", sync_to_thread=True, opt=known("read"), tags=["access"])
@@ -36,14 +41,20 @@ def usage(
     cursor: Cursor = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
+    by: FromQuery[Literal["person", "collection"]] = "person",
 ) -> Listing[UsageView]:
-    """Answers, tokens and cost by day, person and model; of the last 30 days unless said. Members see their own."""
+    """Answers, tokens and cost by day, model and person or collections; of the last 30 days unless said.
+
+    Members see their own.
+    """
     caller = permit.caller
     end = _aware(until) or utc_now() + timedelta(seconds=1)
     begin = _aware(since) or end - timedelta(days=_DAYS)
-    lines = app.usage.lines(begin, end, None if caller.administers else caller.person)
+    lines_of = app.usage.lines_by_collections if by == "collection" else app.usage.lines
+    lines = lines_of(begin, end, None if caller.administers else caller.person)
     names = {person.id: person.name for person in app.access.people.people()} if caller.administers else {}
     names.setdefault(caller.person, caller.name)
+    names.setdefault("", "")
     items, following = slice_page(lines, limit, cursor)
     return Listing([_view(line, names.get(line.person, "")) for line in items], following)
 
@@ -55,4 +66,4 @@ def _aware(moment: datetime | None) -> datetime | None:
 def _view(line: UsageLine, name: str) -> UsageView:
     spent = line.spent
     counts = (spent.answers, spent.prompt_tokens, spent.completion_tokens, spent.cost)
-    return UsageView(line.day, line.person, name, line.model, *counts)
+    return UsageView(line.day, line.person, name, line.model, *counts, list(line.collections))

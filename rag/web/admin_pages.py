@@ -9,7 +9,7 @@ from rag.web.frame import PageRequest, brief, page
 
 @get("/admin", include_in_schema=False, sync_to_thread=True, opt=admins())
 def admin_page(request: PageRequest) -> Response[str]:
-    """People, groups, grants, keys and the audit log."""
+    """People, groups, grants and keys."""
     app = permit_of(request).app
     collections = app.catalog.collections()
     return page(
@@ -22,4 +22,24 @@ def admin_page(request: PageRequest) -> Response[str]:
         levels=LEVELS,
         scopes=SCOPES,
         active="admin",
+        tab="people",
     )
+
+
+@get("/admin/usage", include_in_schema=False, sync_to_thread=True, opt=admins())
+def usage_page(request: PageRequest) -> Response[str]:
+    """What was answered and what it cost."""
+    names = {info.id: info.name for info in permit_of(request).app.catalog.collections()}
+    return page(request, "usage.html", {"collections": names}, active="admin", tab="usage")
+
+
+@get("/admin/system", include_in_schema=False, sync_to_thread=True, opt=admins())
+def system_page(request: PageRequest) -> Response[str]:
+    """Health, models and settings."""
+    return page(request, "system.html", {}, active="admin", tab="system")
+
+
+@get("/admin/audit", include_in_schema=False, sync_to_thread=True, opt=admins())
+def audit_page(request: PageRequest) -> Response[str]:
+    """Who did what to which object."""
+    return page(request, "audit.html", {}, active="admin", tab="audit")

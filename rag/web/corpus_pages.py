@@ -34,6 +34,7 @@ def collection_page(request: PageRequest, name: FromPath[str]) -> Response[str]:
         data,
         collection=info,
         may_write=may_write,
+        may_manage=permit.caller.may(info.id, "manage"),
         formats=_FORMATS,
         active="collections",
     )
@@ -53,12 +54,15 @@ def document_page(
     info = app.catalog.document(document)
     begin, finish = window(info.characters, start, first)
     shown = app.catalog.document_text(info.id, begin, finish)
+    may_write = permit_of(request).caller.may(info.collection, "write")
     parts = pieces(shown, begin, (start, max(start, end)), _span(cited), info.pages)
     return page(
         request,
         "document.html",
-        {},
+        {"document": {"id": info.id, "name": info.name, "collection": info.collection}},
         document=info,
+        versions=app.catalog.versions(info.id),
+        may_write=may_write,
         collection=app.catalog.collection(info.collection),
         parts=parts,
         begin=begin,

@@ -15,7 +15,7 @@ from rag.access.errors import NotSignedIn
 from rag.api.permit import everyone
 from rag.api.problems import problem_for
 from rag.web.account_pages import account_page, sign_in_page
-from rag.web.admin_pages import admin_page
+from rag.web.admin_pages import admin_page, audit_page, system_page, usage_page
 from rag.web.asking_pages import ask_page, history_page, review_page
 from rag.web.corpus_pages import collection_page, collections_page, document_page
 from rag.web.frame import FOLDER, PageRequest, page
@@ -30,6 +30,9 @@ _PAGES: Final[Sequence[Any]] = (
     sign_in_page,
     account_page,
     admin_page,
+    usage_page,
+    system_page,
+    audit_page,
 )
 
 

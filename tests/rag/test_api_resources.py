@@ -286,3 +286,15 @@ async def test_many_files_in_one_request_take_little_memory(service: Service, ht
     accepted = await http.post("/api/v1/collections/guides/documents", files=files)
     assert len(accepted.json()["jobs"]) == 61
     assert accepted.json()["jobs"][-1]["size"] == 800_000
+
+
+async def test_usage_is_told_by_person_and_by_collections(service: Service, http: Http) -> None:
+    guides = service.collection()
+    service.document(guides, TEXT)
+    for _ in range(2):
+        await http.post("/api/v1/ask", json={"question": "How long?", "collection": "guides"})
+    (by_person,) = (await http.get("/api/v1/usage")).json()["items"]
+    (by_collection,) = (await http.get("/api/v1/usage?by=collection")).json()["items"]
+    assert (by_person["answers"], by_person["collections"]) == (2, [])
+    assert by_collection == {**by_person, "collections": [guides]}
+    assert (await http.get("/api/v1/usage?by=mood")).status_code == 422

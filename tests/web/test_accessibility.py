@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,18 @@ def everything_open(page: Page) -> None:
     page.locator("#source mark, #source img").first.wait_for()
 
 
+def a_collection(page: Page) -> None:
+    """Its documents, how well they were read, a search and the form to change it."""
+    page.goto("/collections/guides")
+    page.locator("#documents tbody tr").first.wait_for()
+    for disclosure in page.locator(".tools summary").all():
+        disclosure.click()
+    page.locator("#quality tbody tr").first.wait_for()
+    page.get_by_label("Question or words").fill("reset link")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator("#found .excerpt").first.wait_for()
+
+
 def seen(service: Service) -> dict[str, Callable[[Page], object]]:
     """Each page, and what makes it show everything."""
     document = next(iter(service.app.catalog.documents(service.app.catalog.collection("guides").id, 10, None).items))
@@ -73,9 +86,12 @@ def seen(service: Service) -> dict[str, Callable[[Page], object]]:
         "history": plain("/history", ".rows li"),
         "review": plain("/review", ".opinions li"),
         "collections": plain("/collections"),
-        "collection": plain("/collections/guides", "#documents tbody tr"),
+        "collection": a_collection,
         "document": plain(f"/documents/{document.id}?start=0&end=10"),
         "admin": plain("/admin"),
+        "usage": plain("/admin/usage", "#sums tbody tr"),
+        "system": plain("/admin/system", "#settings tbody tr", "#models tbody tr"),
+        "audit": plain("/admin/audit"),
         "account": plain("/account"),
         "sign in": plain("/sign-in"),
         "nothing there": plain("/collections/none"),
@@ -112,6 +128,44 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, address: str, service: 
             wide[name] = width
     context.close()
     assert wide == {}
+
+
+def test_a_document_shows_what_is_searched_and_goes_when_told_so(browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    page = context.new_page()
+    page.goto("/collections/guides")
+    page.locator("#documents tbody a", has_text="Guide").last.click()
+    page.locator("#chunks summary").click()
+    expect(page.locator("#chunks .excerpt").first).to_contain_text("reset link")
+    page.get_by_role("button", name="Delete").first.click()
+    page.locator("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#documents tbody tr")).to_have_count(1)
+    context.close()
+
+
+def test_every_file_of_a_folder_is_sent_under_its_path(browser: Browser, address: str, tmp_path: Path) -> None:
+    folder = tmp_path / "manual"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.md").write_text("# A")
+    (folder / "deep" / "b.md").write_text("# B")
+    (folder / ".hidden").write_text("no")
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    page = context.new_page()
+    page.goto("/collections/guides")
+    page.locator("#folder").set_input_files(folder)
+    lines = page.locator("#jobs li")
+    expect(lines).to_have_count(2)
+    expect(lines.get_by_role("button", name="Pause")).to_have_count(2)
+    assert sorted(page.locator(".job-name").all_text_contents()) == ["manual/a.md", "manual/deep/b.md"]
+    page.get_by_role("button", name="Pause manual/a.md").click()
+    page.get_by_role("button", name="Go on with manual/a.md").click()
+    page.get_by_role("button", name="Cancel manual/a.md").click()
+    expect(page.get_by_role("button", name="Try manual/a.md again")).to_be_visible()
+    context.close()
 
 
 def test_from_question_to_source_and_back_by_keyboard(browser: Browser, address: str) -> None:

@@ -23,6 +23,7 @@ def asked() -> tuple[set[str], set[str]]:
         content = path.read_text(encoding="utf-8")
         whole.update(re.findall(r"""["'`]([a-z]+(?:\.[a-z_]+)*)["'`]""", content))
         beginnings.update(re.findall(r"`([a-z]+(?:\.[a-z_]+)*\.)\$\{", content))
+        beginnings.update(re.findall(r"""["']([a-z]+(?:\.[a-z_]+)*\.)["'] ~ """, content))
     return whole, beginnings
 
 
@@ -37,7 +38,7 @@ def test_every_key_that_is_written_out_exists() -> None:
     called = set()
     for path in sources():
         content = path.read_text(encoding="utf-8")
-        called.update(re.findall(r"""\bt\(\s*["']([a-z_.]+)["']""", content))
+        called.update(re.findall(r"""\bt\(\s*["']([a-z_.]+)["'](?! ~)""", content))
     assert called - set(TEXTS) == set()
     assert called
 

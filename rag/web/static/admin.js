@@ -1,12 +1,10 @@
-// The page of admins: people, groups, grants, keys, the audit log.
+// The page of admins: people, groups, grants, keys.
 
 import { pageData } from "./page.js";
-import { beginAudit } from "./audit.js";
 import { beginGrants } from "./grants.js";
 import { beginKeys } from "./keys.js";
 import { beginPeople } from "./people.js";
 
 const grants = beginGrants();
 beginPeople(grants);
-beginAudit();
 if (pageData.viewer) beginKeys();

@@ -1,8 +1,12 @@
-// The documents of a collection: the list, uploads and their jobs, deletion.
+// The page of a collection: its documents, uploads and their jobs, deletion.
 
 import { announce, el, pageData, showProblem, t } from "./page.js";
 import { api } from "./api.js";
+import { beginChange } from "./collection_change.js";
 import { Jobs } from "./jobs.js";
+import { beginQuality } from "./quality.js";
+import { beginSearch } from "./search_test.js";
+import { MOST_FILES, dropped, picked, send } from "./upload.js";
 
 const AT_ONCE = 2; // uploads sent at the same time
 const byId = (id) => document.getElementById(id);
@@ -90,16 +94,18 @@ function confirmDelete(info) {
 }
 
 async function upload(files) {
-  showProblem(byId("problem"), "");
-  const waiting = [...files];
+  showProblem(byId("problem"), files.length < MOST_FILES ? "" : t("documents.too_many", { count: MOST_FILES }));
+  const waiting = files.map((one) => ({ ...one, line: jobs.sending(one.name) })).reverse();
+  jobs.count();
+  let batch = null;
+  if (waiting.length > 1) batch = (await api("batches", { method: "POST", json: { collection: collection.id } }).catch(() => null))?.id;
   const sender = async () => {
-    while (waiting.length > 0) {
-      const file = waiting.shift();
-      const line = jobs.sending(file.name);
+    for (let one = waiting.pop(); one; one = waiting.pop()) {
+      const { line } = one;
+      line.sent(0);
       try {
-        const headers = { "Content-Type": file.type || "application/octet-stream" };
-        const accepted = await api(`${base}?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file, headers });
-        jobs.accepted(line, accepted.job);
+        const { jobs: accepted } = await send(base, one, batch, (share) => line.sent(share));
+        accepted.forEach((job, place) => jobs.accepted(place === 0 ? line : jobs.sending(job.name), job)); // an archive is many
       } catch (error) {
         jobs.refused(line, error.message);
       }
@@ -118,12 +124,19 @@ for (const name of ["dragenter", "dragover"]) {
 for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
 drop.addEventListener("drop", (event) => {
   event.preventDefault();
-  upload(event.dataTransfer.files);
+  dropped(event.dataTransfer).then(upload);
 });
-byId("files").addEventListener("change", (event) => {
-  upload(event.target.files).finally(() => (event.target.value = ""));
-});
+for (const id of ["files", "folder"]) {
+  byId(id).addEventListener("change", (event) => {
+    const files = picked(event.target.files);
+    event.target.value = "";
+    upload(files);
+  });
+}
 byId("more").addEventListener("click", () => load(following));
 
 refresh();
 jobs.begin();
+beginQuality(byId("quality"), collection.id);
+beginSearch(byId("try"), collection.id);
+beginChange(byId("change"), collection.id);
