@@ -47,6 +47,8 @@ def test_a_date_of_the_metadata_counts_before_the_name() -> None:
         (OLD, "Refunds are paid within 5 working days."),  # other words
         ("The warranty of the Hub is 2 years.", "The warranty of the Sensor is 1 year."),  # other things
         ("Readings are kept for 30 days.", "Readings are kept for a month."),  # no second number
+        ("2.1 Returns are free for all hubs.", "3.4 Returns are free for all hubs."),  # numbers of clauses
+        ("Do not open it.", "A restocking fee of 10 % is deducted."),  # denies something else
     ],
 )
 def test_what_is_no_contradiction(one: str, other: str) -> None:
@@ -57,6 +59,19 @@ def test_a_denial_contradicts() -> None:
     assert disagree(
         "Is it free?", evidence(1, "Return shipping is paid by us."), evidence(2, "Return shipping is not paid by us.")
     )
+
+
+def test_a_short_denial_contradicts_a_long_claim() -> None:
+    fee = evidence(1, "1.2 A restocking fee of 10 % of the price is deducted for opened packages.")
+    assert disagree("What is the restocking fee?", fee, evidence(2, "1.2 There is no restocking fee."))
+
+
+def test_the_best_evidence_may_take_no_part_in_the_conflict() -> None:
+    passages = [passage("x"), passage(OLD, "refunds-2025.md"), passage(NEW, "refunds-2026.md")]
+    ranked = [evidence(1, "The time for returning has grown."), evidence(2, OLD, 0.6), evidence(3, NEW, 0.5)]
+    found = find_conflict(QUESTION, ranked, passages)
+    assert found is not None
+    assert (found.first.n, found.second.n) == (3, 2)
 
 
 def test_one_document_does_not_contradict_itself_and_weak_evidence_says_nothing() -> None:
