@@ -251,6 +251,7 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self._application = server
+        self._drain_seconds = settings.server_drain_seconds
         self._ready = ready
 
     @contextmanager
@@ -269,7 +270,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._application.state.running.stop_all()
+        await self._application.state.running.drain(self._drain_seconds)
         await super().shutdown(sockets)
 
 

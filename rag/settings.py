@@ -45,6 +45,10 @@ class Settings:
         "it can come back. Others, and all with 0, stop at once.",
     )
 
+    server_drain_seconds: float = _setting(
+        5.0, "How long running answers may go on when the server is told to stop; new ones get 503 meanwhile."
+    )
+
     server_tls_certificate: str = _setting(
         "", "PEM file of the certificate chain, to serve HTTPS. Empty: HTTP, for loopback or behind a proxy."
     )
@@ -119,6 +123,14 @@ class Settings:
     model_sequences: int = _setting(4, "Answers the local model generates at the same time.")
     model_queue: int = _setting(32, "Questions that may wait for the local model; more get 503 with Retry-After.")
 
+    model_wait_seconds: float = _setting(
+        300.0, "How long a question may wait for the local model before it gets 503 with Retry-After. 0: for ever."
+    )
+    model_kv: str = _setting(
+        "f16",
+        "How running answers are held in memory. `q8_0` halves it, and words come slower on a processor.",
+        choices=("f16", "q8_0"),
+    )
     model_idle_seconds: float = _setting(
         0.0,
         "How long a local model may be unused before it leaves the memory; the next question loads it. 0: it stays.",

@@ -135,6 +135,7 @@ class RunningAnswers:
         self._limit = limit
         self._linger = linger_seconds
         self._stop_answer = stop
+        self._draining = False
         self._by_key: dict[str, RunningAnswer] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -143,6 +144,8 @@ class RunningAnswers:
     ) -> RunningAnswer:
         """Run an answer with one reader, its asker. Raises QueueFull when too many are in progress."""
         self._sweep()
+        if self._draining:
+            raise QueueFull("the server is being stopped and takes no new questions; ask again in a few seconds", 5.0)
         if self.running >= self._limit:
             raise QueueFull(
                 f"{self.running} answers are in progress and {self._limit} are allowed; ask again in a few seconds", 5.0
@@ -199,6 +202,14 @@ class RunningAnswers:
         found = self._find(answer)
         if found is not None and not found.ended:
             self._stop(found)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new answers, let those that run come to their end for so long, then stop the rest."""
+        self._draining = True
+        tasks = [running.task for running in self._by_key.values() if running.task is not None and not running.ended]
+        if tasks and seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds)
+        self.stop_all()
 
     def stop_all(self) -> None:
         """End every answer: the server is going down."""

@@ -9,7 +9,7 @@ import atexit
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 
 from rag.errors import BadRequest, ContextTooLong, GenerationFailed, ModelUnavailable, QueueFull
@@ -17,7 +17,7 @@ from rag.llm.decoder import DECODED, NO_ROOM, Decoder, Segment, Vocabulary
 from rag.llm.generator import Finished, FinishReason, GenerationEvent, GenerationRequest, Message, Queued
 from rag.llm.grammar import check_sampling
 from rag.llm.outbox import LEASE_SECONDS, Outbox
-from rag.llm.scheduler import Pace, Want, halves, place, plan
+from rag.llm.scheduler import Pace, Want, halves, place, plan, turns
 from rag.llm.slots import Answer, Slots
 from rag.llm.tokens import Prompt, PromptMaker
 
@@ -40,12 +40,14 @@ class LocalEngine:
         *,
         queue: int = 32,
         lease: float = LEASE_SECONDS,
+        longest_wait: float = 0.0,
     ) -> None:
         self._name = name
         self._vocabulary = vocabulary
         self._decoder = decoder
         self._prompts = prompts
         self._most_waiting = queue
+        self._longest_wait = longest_wait
         self.lease = lease
         self._slots = Slots(decoder)
         self._pace = Pace()
@@ -70,6 +72,11 @@ class LocalEngine:
     @property
     def context_tokens(self) -> int:
         return self._decoder.context_tokens
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes answers."""
+        return not self._closing
 
     @property
     def idle_seconds(self) -> float:
@@ -165,13 +172,7 @@ class LocalEngine:
         for slot in self._slots.active():
             if slot.answer is not None and slot.answer.outbox.left:
                 self._finish(slot.sequence, "cancelled")
-        with self._change:
-            gone = [answer for answer in self._waiting if answer.outbox.left]
-            for answer in gone:
-                self._waiting.remove(answer)
-                self._inside -= 1
-        for answer in gone:
-            answer.finish("cancelled")
+        self._let_go()
         while self._admit_first():
             pass
         with self._change:
@@ -181,11 +182,29 @@ class LocalEngine:
                 answer.place = position
                 answer.outbox.put(Queued(position, self._pace.wait(position, self._decoder.sequences)))
 
+    def _let_go(self) -> None:
+        """Part with those in the queue who have left or waited too long, and put the others in order."""
+        late = time.monotonic() - self._longest_wait if self._longest_wait else 0.0
+        with self._change:
+            waiting = sorted(self._waiting, key=lambda answer: answer.arrived)
+            gone = [answer for answer in waiting if answer.outbox.left or answer.arrived < late]
+            kept = [answer for answer in waiting if answer not in gone]
+            running = Counter(slot.answer.request.tenant for slot in self._slots.active() if slot.answer is not None)
+            order = turns([(answer.request.tenant, answer.request.background) for answer in kept], running)
+            self._waiting = deque(kept[number] for number in order)
+            self._inside -= len(gone)
+        for answer in gone:
+            if answer.outbox.left:
+                answer.finish("cancelled")
+            else:
+                waited = f"the model {self._name} was busy for {self._longest_wait:.0f} s; ask again later"
+                answer.fail(QueueFull(waited, self._longest_wait))
+
     def _admit_first(self) -> bool:
         # Only this thread takes from the left, so the first stays the first between the two locks.
         with self._change:
             first = self._waiting[0] if self._waiting else None
-        if first is None:
+        if first is None or (first.request.background and self._reserved()):
             return False
         placement = place(first.prompt.tokens, first.prompt.shared, first.request.tenant, self._slots.views())
         if placement is None:
@@ -201,6 +220,11 @@ class LocalEngine:
             self._slots.wipe(placement.sequence)
             first.fail(GenerationFailed(f"the model {self._name} could not begin this answer; ask again"))
         return True
+
+    def _reserved(self) -> bool:
+        """Whether background work has all but one of the sequences: a person who comes finds one free."""
+        busy = sum(1 for slot in self._slots.active() if slot.answer is not None and slot.answer.request.background)
+        return busy >= max(1, self._decoder.sequences - 1)
 
     def _step(self) -> None:
         wants = [Want(slot.sequence, len(slot.answer.todo)) for slot in self._slots.active() if slot.answer is not None]

@@ -7,7 +7,9 @@ from pathlib import Path
 import psutil
 
 from rag.llm.engine import LocalEngine
+from rag.llm.gguf import read_header
 from rag.llm.llama import LlamaContext, LlamaModel
+from rag.llm.memory import check_memory, plan_memory
 from rag.llm.template import CHATML, PLAIN, ChatTemplate
 from rag.llm.tokens import PromptMaker
 
@@ -27,20 +29,32 @@ def open_local_engine(
     queue: int = 32,
     threads: int = 0,
     gpu_layers: int = 0,
+    kv: str = "f16",
+    longest_wait: float = 0.0,
 ) -> LocalEngine:
     """Load a model and start its thread. `context_tokens` is the room of each sequence; 0 threads: every physical core.
 
     Raises ModelUnavailable with one line if the file is missing, damaged, or does not fit into memory.
     """
-    model = LlamaModel(path, gpu_layers=gpu_layers)
+    header = read_header(path)
     room = context_tokens
-    if 0 < model.context_trained < context_tokens:
-        room = model.context_trained
+    if 0 < header.context_tokens < context_tokens:
+        room = header.context_tokens
         logger.warning("%s was trained for %d tokens of context; %d were set", path.name, room, context_tokens)
+    if gpu_layers == 0:
+        plan = plan_memory(header, sequences=sequences, context_tokens=room, batch_tokens=BATCH_TOKENS, kv=kv)
+        check_memory(plan, path.name)
+    model = LlamaModel(path, gpu_layers=gpu_layers)
     context = LlamaContext(
-        model, sequences=sequences, context_tokens=room, batch_tokens=BATCH_TOKENS, threads=threads or physical_cores()
+        model,
+        sequences=sequences,
+        context_tokens=room,
+        batch_tokens=BATCH_TOKENS,
+        threads=threads or physical_cores(),
+        kv=kv,
     )
-    return LocalEngine(name, model, context, PromptMaker(model, chat_template(model)), queue=queue)
+    prompts = PromptMaker(model, chat_template(model))
+    return LocalEngine(name, model, context, prompts, queue=queue, longest_wait=longest_wait)
 
 
 def chat_template(model: LlamaModel) -> ChatTemplate:

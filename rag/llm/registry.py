@@ -220,6 +220,10 @@ class Models:
                 raise ModelUnavailable(f"the model {name} is being shut down; ask again later")
             generator = self._open.get(name)
             if isinstance(generator, LocalEngine):
+                if not generator.alive:
+                    logger.warning("the engine of model %s has ended and is begun anew", name)
+                    del self._open[name], self._files[name]
+                    return None
                 generator.touch()
             return generator
 
@@ -252,6 +256,8 @@ class Models:
             queue=s.model_queue,
             threads=s.model_threads,
             gpu_layers=s.model_gpu_layers,
+            kv=s.model_kv,
+            longest_wait=s.model_wait_seconds,
         )
 
     def _version(self, name: str) -> ModelVersion | None:

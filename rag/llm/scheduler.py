@@ -4,7 +4,7 @@ Words: a *slot* is one sequence of the model's memory. It keeps the tokens of it
 it, so that a later prompt beginning the same way is not decoded again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WORTH_COPYING = 48  # tokens: below this, decoding again is about as fast as copying a sequence's memory
@@ -72,6 +72,20 @@ def _reusable(prompt: Sequence[int], shared: int, tenant: str, slot: SlotView) -
     if slot.tenant != tenant:
         most = min(most, shared, slot.shared)
     return common_prefix(prompt[:most], slot.tokens)
+
+
+def turns(waiting: Sequence[tuple[str, bool]], running: Mapping[str, int]) -> list[int]:
+    """In which order those who wait get their turn; (tenant, background) each, in order of arrival.
+
+    Background work goes last. Among people, whoever has fewer answers running or ahead of this one goes first: so one
+    who asks much delays others by one answer and not by all of them.
+    """
+    ahead: dict[str, int] = dict(running)
+    keys = []
+    for arrival, (tenant, background) in enumerate(waiting):
+        keys.append((background, ahead.get(tenant, 0), arrival))
+        ahead[tenant] = ahead.get(tenant, 0) + 1
+    return [arrival for _, _, arrival in sorted(keys)]
 
 
 def plan(wants: Sequence[Want], *, batch: int, chunk: int) -> list[Want]:

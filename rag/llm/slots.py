@@ -22,6 +22,7 @@ class Answer:
         self.todo: list[int] = list(prompt.tokens)
         self.cached = 0
         self.produced = 0
+        self.arrived = time.monotonic()
         self.began = 0.0
         self._text = StreamText(request.stop)
         self._chances: list[TokenChance] = []  # of tokens whose text is held back

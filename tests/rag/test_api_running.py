@@ -262,3 +262,30 @@ def test_no_text_can_forge_a_frame() -> None:
     assert len(events) == 1
     assert events[0][2]["text"] == evil
     assert raw.count(b"\n") == 4
+
+
+async def test_at_the_end_answers_come_to_theirs_and_new_ones_are_refused() -> None:
+    answerer = SlowAnswerer(words=20, pause=0.002)
+    answers = RunningAnswers(10, 0, answerer.stop)
+    running = answers.start(answerer.answer(), "/ask")
+    await until_started(running)
+    draining = asyncio.create_task(answers.drain(60))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull, match="is being stopped"):
+        answers.start(answerer.answer("a_2"), "/ask")
+    await draining
+    assert isinstance(running.events[-1], Done)
+    assert running.events[-1].status == "answered"
+    await answers.close()
+
+
+async def test_an_answer_that_takes_too_long_at_the_end_is_stopped() -> None:
+    answerer = SlowAnswerer(words=1_000_000)
+    answers = RunningAnswers(10, 0, answerer.stop)
+    running = answers.start(answerer.answer(), "/ask")
+    await until_started(running)
+    await answers.drain(0.05)
+    await running.finished()
+    assert isinstance(running.events[-1], Done)
+    assert running.events[-1].status == "stopped"
+    await answers.close()

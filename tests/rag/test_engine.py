@@ -399,3 +399,36 @@ def test_an_answer_that_cannot_be_begun_fails_alone():
                 asyncio.run(told(engine.stream(ask(seed=13))))
         assert asyncio.run(told(engine.stream(ask())))[0] == alone(ask())
         assert engine._inside == 0
+
+
+def test_background_work_leaves_a_sequence_for_people_and_goes_last():
+    model = ByteModel(sequences=2, context_tokens=6000, ends=False, pause=0.002)
+
+    async def scene(engine):
+        streams = [engine.stream(ask(str(n), max_tokens=4000, background=True)) for n in range(3)]
+        tasks = [asyncio.create_task(told(stream)) for stream in streams]
+        await eventually(lambda: busy(engine) == 1 and len(engine._waiting) == 2)
+        person = await told(engine.stream(ask("me", max_tokens=5)))
+        assert busy(engine) == 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return person
+
+    with engine_over(model) as engine:
+        assert asyncio.run(scene(engine))[1].reason == "length"
+
+
+def test_a_question_that_waits_too_long_is_told_so():
+    model = ByteModel(sequences=1, context_tokens=6000, ends=False, pause=0.002)
+
+    async def scene(engine):
+        first = asyncio.create_task(told(engine.stream(ask(max_tokens=4000))))
+        await eventually(lambda: busy(engine) == 1)
+        with pytest.raises(QueueFull, match="was busy for 0 s"):
+            await told(engine.stream(ask("late")))
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+    with engine_over(model, longest_wait=0.2) as engine:
+        asyncio.run(scene(engine))

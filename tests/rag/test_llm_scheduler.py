@@ -11,6 +11,7 @@ from rag.llm.scheduler import (
     halves,
     place,
     plan,
+    turns,
 )
 
 
@@ -95,3 +96,15 @@ def test_the_estimate_follows_what_answers_took():
         pace.finished(1.0)
     assert before == 8.0
     assert 1.9 < pace.wait(3, 2) < 2.2
+
+
+def test_one_who_asks_much_delays_others_by_one_answer():
+    waiting = [("a", False), ("a", False), ("a", False), ("b", False), ("c", False)]
+    assert turns(waiting, {}) == [0, 3, 4, 1, 2]
+    assert turns(waiting, {"a": 2, "c": 1}) == [3, 4, 0, 1, 2]
+
+
+def test_people_go_before_background_work_and_equals_in_order_of_arrival():
+    assert turns([("x", True), ("", False), ("", False), ("y", True)], {}) == [1, 2, 0, 3]
+    assert turns([("", False)] * 5, {"": 4}) == [0, 1, 2, 3, 4]
+    assert turns([], {}) == []
