@@ -40,7 +40,7 @@ SHARES = (0.5, 0.1, 0.01, 0.001)
 PER_DOCUMENT = 10  # chunks
 PART = 20_000
 RECALLS = (0.95, 0.99)
-_SUBJECTS = 2000
+_SUBJECTS, _FIELDS = 2000, 100
 
 Vectors = NDArray[np.float32]
 Answer = tuple[float, NDArray[np.int64]]  # seconds, ids of the K nearest
@@ -72,20 +72,24 @@ class Corpus:
 
 
 def made_up(size: int, seed: int = 20261122) -> Corpus:
-    """Rows around subjects whose sizes fall as those of words do; within one, rows vary in few directions."""
+    """Rows around subjects, which belong to fields and whose sizes fall as those of words do; questions stray a bit."""
     chance = np.random.default_rng(seed)
-    general = chance.standard_normal(D).astype(np.float32)
-    subjects = _unit(chance.standard_normal((_SUBJECTS, D)).astype(np.float32)) + 0.4 * _unit(general[None, :])
+    # Half of the variance of text embeddings lies in about 40 directions, nine tenths in about 130.
+    directions = np.linalg.qr(chance.standard_normal((D, D)))[0].astype(np.float32)
+    directions *= np.exp(-np.arange(D, dtype=np.float32) / 116)[:, None]
+
+    def texts(count: int) -> Vectors:
+        return _unit(chance.standard_normal((count, D)).astype(np.float32) @ directions)
+
+    subjects = _unit(texts(_FIELDS)[chance.integers(0, _FIELDS, _SUBJECTS)] + texts(_SUBJECTS))
     weights = 1 / (np.arange(_SUBJECTS) + 10.0)
     chosen = chance.choice(_SUBJECTS, size, p=weights / weights.sum())
-    mixing = _unit(chance.standard_normal((96, D)).astype(np.float32))  # texts vary in fewer directions than numbers
     rows = np.empty((size, D), np.float32)
     for at in range(0, size, PART):
         these = chosen[at : at + PART]
-        vary = chance.standard_normal((len(these), 96)).astype(np.float32) @ mixing / np.sqrt(96)
-        rows[at : at + PART] = _unit(_unit(subjects[these]) + 0.9 * _unit(vary) + 0.2 * _noise(chance, len(these)))
+        rows[at : at + PART] = _unit(subjects[these] + 0.9 * texts(len(these)))
     asked = rows[chance.choice(size, QUESTIONS, replace=False)]
-    return Corpus(rows, _unit(0.7 * asked + 0.71 * _unit(_noise(chance, QUESTIONS) + 0.5 * _unit(general[None, :]))))
+    return Corpus(rows, _unit(asked + texts(QUESTIONS)))
 
 
 @click.command("search")
@@ -214,7 +218,3 @@ def _recall(found: list[NDArray[np.int64]], truth: list[NDArray[np.int64]]) -> f
 def _unit(rows: Vectors) -> Vectors:
     scaled: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return scaled
-
-
-def _noise(chance: np.random.Generator, count: int) -> Vectors:
-    return _unit(chance.standard_normal((count, D)).astype(np.float32))

@@ -28,8 +28,7 @@ _LISTS_PER_ROOT = 2  # lists = 2 * sqrt(rows), to a power of two
 _FEWEST_LISTS = 16
 _ROWS_PER_LIST = 39  # to train on; faiss warns below
 _WANTED_RECALL = 0.99  # of the ten nearest, when the number of lists to look at is chosen ...
-_PROBING_QUESTIONS = 200  # ... with so many made-up questions ...
-_NEARNESS = 0.7  # ... whose cosine to a passage is that of real ones
+_PROBING_QUESTIONS = 200  # ... with so many made-up questions
 
 _faiss: Any = faiss  # its type stubs know the C++ signatures, not the Python ones
 
@@ -160,14 +159,18 @@ def _sampled(sample: Iterable[ChunkRows]) -> NDArray[np.float32]:
 
 
 def _enough_lists(index: Any, learnt: NDArray[np.float32]) -> int:
-    """The fewest lists, a power of two, that find the ten nearest of made-up questions as well as all lists do."""
+    """The fewest lists, a power of two, that find the ten nearest of made-up questions as well as all lists do.
+
+    A question is about a passage in words of other ones: its cosine to the passage is 0.7, and it strays in the
+    directions in which texts differ. Noise in all directions is like no text and would need half of the lists.
+    """
     if not len(learnt):
         return int(index.nlist)
     chance = np.random.default_rng(7)
-    rows = learnt[chance.integers(0, len(learnt), _PROBING_QUESTIONS)]
-    noise = chance.standard_normal(rows.shape).astype(np.float32)
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    questions = _NEARNESS * rows + (1 - _NEARNESS**2) ** 0.5 * noise
+    about, other, another = learnt[chance.integers(0, len(learnt), (3, _PROBING_QUESTIONS))]
+    astray = other - another
+    questions = about + astray / np.maximum(np.linalg.norm(astray, axis=1, keepdims=True), 1e-9)
+    questions /= np.maximum(np.linalg.norm(questions, axis=1, keepdims=True), 1e-9)
     nearest = _found(index, questions, index.nlist)
     nprobe = 1
     while nprobe < index.nlist:

@@ -1,5 +1,7 @@
 """Random histories of a corpus against a plain dict and brute force."""
 
+import os
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,42 @@ class CorpusMachine(RuleBasedStateMachine):
         self.searcher.close()
         self.searcher = self.opened()
 
+    @rule()
+    def crash(self) -> None:
+        """The process dies: nothing is closed, and its work folder is left behind for the next one to sweep."""
+        views = self.searcher._views
+        if views._builder is not None:
+            views._builder.join()
+        if views._views is not None:
+            os.close(views._views[1]._work.lock)
+        self.searcher = self.opened()
+
+    @rule(chance=st.randoms(use_true_random=False))
+    def damage(self, chance: random.Random) -> None:
+        """The disk changes a bit of a snapshot while nobody has it open."""
+        self.searcher.close()
+        found = sorted(path for path in self.corpus.views.glob("*-*/*") if path.stat().st_size)
+        if found:
+            path = chance.choice(found)
+            content = bytearray(path.read_bytes())
+            content[chance.randrange(len(content))] ^= 1
+            path.unlink()
+            path.write_bytes(content)
+        self.searcher = self.opened()
+
+    @rule()
+    def repair(self) -> None:
+        """By another process, as `footnote verify --repair` is; ours goes on with what it has until it looks."""
+        other = self.opened()
+        other.repair()
+        other.close()
+
+    @rule()
+    def verify(self) -> None:
+        """Invariant 2, vector by vector."""
+        wrong = [each for each in self.searcher.verify() if not each.ok and each.what != "snapshots"]
+        assert wrong == []
+
     @rule(question=texts, within=st.sampled_from([(0,), (1,), (0, 1)]), tag=st.none() | st.integers(0, 2))
     def ask(self, question: str, within: tuple[int, ...], tag: int | None) -> None:
         """Before the views are up to date, nothing wrong is shown; after, everything right is."""
@@ -168,4 +206,4 @@ def test_a_few_histories(machine: type[CorpusMachine]) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("machine", [CorpusMachine, CompressedMachine, ListsMachine])
 def test_many_histories(machine: type[CorpusMachine]) -> None:
-    run(machine, examples=40, steps=30)
+    run(machine, examples=8, steps=30)
