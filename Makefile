@@ -19,7 +19,7 @@ export CXXFLAGS += -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check fmt bench eval clean
+.PHONY: help setup run serve test check fmt bench eval eval-nightly clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,14 @@ bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their 
 
 eval: $(DATA)/.sample-ingested ## Run the golden questions of the sample collection through the whole service
 	$(BIN)/footnote --data $(DATA) eval run samples/merrowdeck/golden.jsonl --collection $(SAMPLE_COLLECTION)
+
+eval-nightly: $(DATA)/.sample-ingested ## All suites: the golden questions, and the public sets in FOOTNOTE_EVAL_DATA if that is set
+	$(MAKE) eval
+	set -e; data="$${FOOTNOTE_EVAL_DATA:-}"; [ -n "$$data" ] || { echo "FOOTNOTE_EVAL_DATA is not set: no public sets"; exit 0; }; \
+	$(BIN)/footnote --data $(DATA) eval retrieval "$$data/retrieval/scifact"; \
+	for set in squad2 clapnq; do $(BIN)/footnote --data $(DATA) eval qa "$$data/qa/$$set.jsonl" --mode quote; done; \
+	for set in summedits halueval_qa_lengthmatched; do \
+		$(BIN)/footnote --data $(DATA) eval hallucination "$$data/hallucination/$$set.jsonl"; done
 
 clean: ## Remove the virtual environment and caches; the data folder stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from index.passage import Passage
 from rag.evidence import Evidence
+from rag.instructions import addresses_model
 from rag.words import content_stems, names
 
 MOST_STEMS = 2  # a question with more content words says what it means
 LEAST_OPTIONS, MOST_OPTIONS = 2, 4
+_LINK = re.compile(r"://|\bwww\.|\]\(", re.IGNORECASE)  # headings are data: no link but to cited sources is shown
 _HOW = re.compile(r"\bhow (?:long|many|much|often|old|large|big|far|fast|soon)\b", re.IGNORECASE)
 
 
@@ -21,8 +23,9 @@ def meanings(question: str, ranked: Sequence[Evidence], passages: Sequence[Passa
     for item in ranked:
         passage = passages[item.n - 1]
         held = set(content_stems(f"{passage.title} {passage.heading} {passage.text}"))
-        if asked <= held:
-            found.setdefault(_called(passage))
+        called = _called(passage)
+        if asked <= held and not addresses_model(called) and not _LINK.search(called):
+            found.setdefault(called)
     options = tuple(found)[:MOST_OPTIONS]
     return options if len(options) >= LEAST_OPTIONS else ()
 

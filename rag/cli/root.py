@@ -21,6 +21,7 @@ OWN_COMMANDS = {
     "sync": ("rag.cli.syncing", "Make a collection follow a folder."),
     "jobs": ("rag.cli.ingesting", "List, show, retry, pause and cancel ingestion jobs."),
     "ask": ("rag.cli.answering", "Answer a question from the documents of a collection, with footnotes."),
+    "replay": ("rag.cli.replaying", "Ask the question of an answer again and show what differs."),
     "search": ("rag.cli.answering", "Show the passages nearest to a question, with the scores of each stage."),
     "check": ("rag.cli.checking", "Say of each sentence of ANSWER whether the context supports it."),
     "collections": ("rag.cli.corpus", "List, create, show, change and delete collections."),

@@ -30,6 +30,7 @@ from rag.evidence import Answerability, Evidence
 from rag.history import History
 from rag.llm.generator import Queued
 from rag.prices import Prices
+from rag.replay import ask_again, differences, outcome_of
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -466,3 +467,18 @@ def test_the_part_that_has_no_answer_is_named_before_the_text_and_kept(desk):
     assert (stored.notices, stored.status) == ((notice,), last(events).status)
     parts = one.history.trace(last(events).trace)["parts"]
     assert [part["score"] for part in parts] == [0.9, 0.1]
+
+
+def test_an_answer_is_replayed_as_its_trace_says_and_differences_are_named(desk):
+    one = desk([LINK], threshold=0.2)
+    first = last(one.events(one.ask(k=3)))
+    record, trace = one.history.answer(first.answer), one.history.trace(first.answer)
+    again = ask_again(record, trace)
+    assert (again.question, again.k, again.evidence_threshold, again.mode) == (QUESTION, 3, 0.2, "auto")
+    same = last(one.events(again)).answer
+    before = outcome_of(record, trace)
+    assert differences(before, outcome_of(one.history.answer(same), one.history.trace(same))) == ()
+    one.search.passages = ()
+    other = last(one.events(again)).answer
+    found = differences(before, outcome_of(one.history.answer(other), one.history.trace(other)))
+    assert {"status", "text", "sources", "cited spans", "evidence score"} <= {item.what for item in found}
