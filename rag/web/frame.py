@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -33,10 +34,11 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Which rooms of the pages someone may enter: without accounts all of them."""
+    """Which rooms of the pages someone may enter: without accounts all; `evaluates` where those are installed."""
 
     reviews: bool
     administers: bool
+    evaluates: bool
 
 
 def viewer_of(request: PageRequest) -> Viewer | None:
@@ -64,12 +66,20 @@ def page(
     `templates` are folders of rooms above this one, looked through after our own.
     """
     viewer, caller = viewer_of(request), permit_of(request).someone
-    sight = Sight(caller is not None and caller.reads_answers_of_others, caller is not None and caller.administers)
+    reviews = caller is not None and caller.reads_answers_of_others
+    sight = Sight(reviews, caller is not None and caller.administers, reviews and bool(pages_of_others()))
     own = {"viewer": viewer.id, "csrf": viewer.csrf} if viewer else {"viewer": None, "csrf": None}
     shown = json.dumps({"texts": dict(TEXTS), **own, **data}, ensure_ascii=False)
     found = _environment(tuple(templates)).get_template(template)
     html = found.render(page_data=shown, viewer=viewer, sight=sight, active=active, **values)
     return Response(html, media_type=MediaType.HTML, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+@lru_cache(maxsize=1)
+def pages_of_others() -> tuple[Any, ...]:
+    """The routes that rooms above this one bring by the entry point `footnote.pages`."""
+    found = metadata.entry_points(group="footnote.pages")
+    return tuple(handler for entry in found for handler in entry.load())
 
 
 def brief(info: CollectionInfo) -> dict[str, Any]:
@@ -88,5 +98,6 @@ def _environment(more: tuple[Path, ...]) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["t"] = text
+    environment.filters["shown"] = lambda value: f"{value:.3f}" if isinstance(value, float) else str(value)
     environment.filters["path"] = lambda value: quote(str(value), safe="")
     return environment

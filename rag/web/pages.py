@@ -18,7 +18,7 @@ from rag.web.account_pages import account_page, sign_in_page
 from rag.web.admin_pages import admin_page, audit_page, system_page, usage_page
 from rag.web.asking_pages import ask_page, history_page, review_page
 from rag.web.corpus_pages import collection_page, collections_page, document_page
-from rag.web.frame import FOLDER, PageRequest, page
+from rag.web.frame import FOLDER, PageRequest, page, pages_of_others
 
 _PAGES: Final[Sequence[Any]] = (
     ask_page,
@@ -47,7 +47,7 @@ def create_page_router() -> Router:
     )
     return Router(
         path="/",
-        route_handlers=[*_PAGES, static],
+        route_handlers=[*_PAGES, *pages_of_others(), static],
         exception_handlers={FootnoteError: _refusal},
     )
 

@@ -12,7 +12,8 @@ PLACE = re.compile(r"\{(\w+)\}")
 
 
 def sources() -> list[Path]:
-    return [*sorted((WEB / "templates").glob("*.html")), *sorted((WEB / "static").glob("*.js"))]
+    templates = [*(WEB / "templates").glob("*.html"), *(WEB.parents[1] / "eval" / "templates").glob("*.html")]
+    return [*sorted(templates), *sorted((WEB / "static").glob("*.js"))]
 
 
 def asked() -> tuple[set[str], set[str]]:
