@@ -49,6 +49,7 @@ class Ask:
     max_tokens: int | None = None
     tenant: str = ""
     earlier: tuple[str, ...] = ()
+    background: bool = False
     evidence_threshold: float | None = None
 
 

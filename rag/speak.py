@@ -121,6 +121,7 @@ class Speaker:
             self._settings.answer_temperature,
             stop=STOPS,
             tenant=course.ask.tenant,
+            background=course.ask.background,
         )
         began = time.perf_counter()
         async with aclosing(course.until_stopped(generator.stream(request))) as stream:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +16,7 @@ from index.passage import Dropped, Passage, SearchMode
 from rag.answer import Ask
 from rag.app import App, build_app
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
+from rag.errors import BadRequest
 from rag.events import (
     AnswerUsage,
     Citation,
@@ -69,23 +73,36 @@ def open_app(ctx: click.Context) -> App:
 
 
 @click.command("ask")
-@click.argument("question")
+@click.argument("question", required=False)
 @click.option("--collection", "-c", "collections", multiple=True, required=True, help="Name or id; may be repeated.")
 @click.option("--model", help="Model that answers. Default: setting model.default.")
 @click.option("--mode", type=click.Choice(["auto", "quote", "search"]), default="auto", show_default=True)
 @click.option("--conversation", help="Continue this conversation.")
+@click.option(
+    "--batch",
+    type=(click.Path(path_type=Path, exists=True, dir_okay=False), click.Path(path_type=Path, dir_okay=False)),
+    metavar="IN.jsonl OUT.jsonl",
+    help="Answer a file of questions, one JSON object per line. Run again, it goes on where it ended.",
+)
 @json_option
 @click.pass_context
 def ask(
     ctx: click.Context,
-    question: str,
+    question: str | None,
     collections: tuple[str, ...],
     model: str | None,
     mode: str,
     conversation: str | None,
+    batch: tuple[Path, Path] | None,
     as_json: bool,
 ) -> None:
     """Answer a question from the documents of a collection, with footnotes."""
+    if (question is None) == (batch is None):
+        raise BadRequest("give either a question or --batch IN.jsonl OUT.jsonl")
+    if batch is not None:
+        _ask_batch(ctx, batch, Ask("", collections, model=model, mode=mode), as_json)  # type: ignore[arg-type]
+        return
+    assert question is not None
     app = open_app(ctx)
     request = Ask(
         question=question,
@@ -94,14 +111,37 @@ def ask(
         model=model,
         mode=mode,  # type: ignore[arg-type]  # click has checked the choice
     )
-    answer = asyncio.run(_follow(app, request, quiet=as_json))
+    answer = asyncio.run(follow(app, request, quiet=as_json))
     if as_json:
-        _print_answer_json(answer)
+        print_json(answer_json(answer))
     else:
         _print_footnotes(answer)
 
 
-async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
+def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, as_json: bool) -> None:
+    from rag.cli.batching import answer_batch, read_questions
+
+    questions = read_questions(batch[0])
+    os.nice(10)  # whoever asks the server meanwhile goes first
+    app = open_app(ctx)
+
+    async def answered(request: Ask) -> dict[str, Any]:
+        return answer_json(await follow(app, request, quiet=True))
+
+    template = replace(ask, collections=tuple(app.catalog.collection(name).id for name in ask.collections))
+    at_once = max(2, app.settings.model_sequences)
+    told = asyncio.run(answer_batch(questions, batch[1], template, answered, at_once=at_once))
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(
+            f"{told['answered']} answered, {told['failed']} failed, {told['before']} were answered before: {batch[1]}"
+        )
+    if told["failed"]:
+        ctx.exit(1)
+
+
+async def follow(app: App, request: Ask, quiet: bool) -> Collected:
     """Collect an answer's events; unless quiet, print each sentence with its footnotes once they are certain."""
     answer = Collected()
     async for event in app.answerer.answer(request):
@@ -136,26 +176,25 @@ async def _follow(app: App, request: Ask, quiet: bool) -> Collected:
     return answer
 
 
-def _print_answer_json(answer: Collected) -> None:
+def answer_json(answer: Collected) -> dict[str, Any]:
+    """A finished answer as one object."""
     assert answer.started is not None
     assert answer.done is not None
-    print_json(
-        {
-            "answer": answer.done.answer,
-            "conversation": answer.started.conversation,
-            "question": answer.started.question,
-            "status": answer.done.status,
-            "text": answer.text,
-            "sources": answer.sources,
-            "notices": answer.notices,
-            "citations": answer.citations,
-            "verdicts": answer.verdicts,
-            "usage": answer.usage,
-            "confidence": answer.done.confidence,
-            "trace": answer.done.trace,
-            "model": answer.started.model,
-        }
-    )
+    return {
+        "answer": answer.done.answer,
+        "conversation": answer.started.conversation,
+        "question": answer.started.question,
+        "status": answer.done.status,
+        "text": answer.text,
+        "sources": answer.sources,
+        "notices": answer.notices,
+        "citations": answer.citations,
+        "verdicts": answer.verdicts,
+        "usage": answer.usage,
+        "confidence": answer.done.confidence,
+        "trace": answer.done.trace,
+        "model": answer.started.model,
+    }
 
 
 def _print_footnotes(answer: Collected) -> None:

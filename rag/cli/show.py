@@ -60,3 +60,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return list(value) if isinstance(value, Iterable) else str(value)
+
+
+def json_line(value: Any) -> bytes:
+    """One line of a JSONL file; the values that `print_json` takes."""
+    return json.dumps(value, default=_plain, ensure_ascii=False).encode() + b"\n"
