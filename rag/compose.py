@@ -100,8 +100,9 @@ def _joined(quoted: Sequence[Evidence]) -> Quotation:
 
 
 def _separator(before: Evidence, after: Evidence) -> str:
-    prose = before.kind == after.kind == "sentence" and re.search(r"[.!?][\"'”’)\]]*$", before.text)
-    return " " if prose else "\n"
+    prose = before.document == after.document and before.kind == after.kind == "sentence"
+    ends = re.search(r"[.!?][\"'”’)\]]*$", before.text)
+    return " " if prose and ends else "\n"
 
 
 def _repeats(item: Evidence, other: Evidence) -> bool:
