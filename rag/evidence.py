@@ -17,7 +17,7 @@ from index.embedder import Embedder
 from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.instructions import addresses_model
-from rag.questions import AnswerKind, answer_kind, could_answer, new_names
+from rag.questions import AnswerKind, answer_kind, asked_sentence, could_answer, new_names
 from rag.reading import Reader
 from rag.units import Unit, UnitKind, units_of
 from rag.words import content_stems, identifiers, names, numbers, share, word_count
@@ -166,7 +166,8 @@ def reading_features(
     `read_answerable` is of the whole passage, or of the unit's own words.
     """
     texts = [passage.text for passage in passages]
-    readings = reader.read(question, [*texts, *(text for text, _ in told.values())])
+    # The network learned from questions of one sentence: a story before it only distracts.
+    readings = reader.read(asked_sentence(question), [*texts, *(text for text, _ in told.values())])
     alone = dict(zip(told, readings[len(texts) :], strict=True))
     spans, answerable = [], []
     for place, unit in enumerate(units):

@@ -3,6 +3,7 @@
 import re
 from typing import Literal
 
+from ingest.sentences import split_sentences
 from rag.words import WORD, content_stems, names, numbers, stem, words
 
 AnswerKind = Literal["number", "time", "person", "place", "steps", "reason", "definition", "yes_no", "other"]
@@ -23,6 +24,7 @@ _KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
     ),
     ("yes_no", re.compile(r"^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b")),
 )
+_CARRIED = re.compile(r"(?<=\?)\s*\([^()]*\)\s*$")
 _TIME = re.compile(
     r"\b(?:1[0-9]{3}|20[0-9]{2})\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|"
     r"december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|daily|weekly|monthly|yearly|"
@@ -46,6 +48,17 @@ _ACTION = re.compile(
 _DEFINES = re.compile(
     r"\b(?:is|are|was|were|means?|refers? to|describes?|represents?|provides?|stands for)\b", re.IGNORECASE
 )
+
+
+def asked_sentence(text: str) -> str:
+    """The last sentence that asks, without the story before it; the whole text where no sentence ends in `?`.
+
+    Words that were carried over from earlier questions stand behind it in brackets, and stay.
+    """
+    carried = _CARRIED.search(text)
+    whole, behind = (text[: carried.start()], f" {carried.group().strip()}") if carried else (text, "")
+    asking = [whole[start:end] for start, end in split_sentences(whole) if whole[start:end].rstrip().endswith("?")]
+    return asking[-1] + behind if asking else text
 
 
 def answer_kind(question: str) -> AnswerKind:

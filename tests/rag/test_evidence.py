@@ -1,7 +1,7 @@
 from index.passage import Passage
 from rag.calibration import Logistic, packaged
 from rag.evidence import Evidence, FeatureJudge, FeatureScorer, covered, fit_to_embedder, unit_features, weighted_stems
-from rag.questions import answer_kind, could_answer
+from rag.questions import answer_kind, asked_sentence, could_answer
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder(64)
@@ -96,3 +96,10 @@ def test_could_answer():
     assert not could_answer("number", "How many nodes?", "It needs nodes.")
     assert could_answer("person", "who owns it", "Ask Ada about it.")
     assert could_answer("other", "x", "y") is None
+
+
+def test_the_sentence_that_asks_is_found_behind_a_story_and_before_carried_words():
+    assert asked_sentence("I am the owner, my phone is gone. How long must I wait?") == "How long must I wait?"
+    assert asked_sentence("What is it? I need it now.") == "What is it?"
+    assert asked_sentence("My phone is gone. How long? (reset link)") == "How long? (reset link)"
+    assert asked_sentence("password reset (again)") == "password reset (again)"
