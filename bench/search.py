@@ -64,10 +64,14 @@ class Corpus:
     def nearest(self, allowed: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
         """The K nearest chunk ids of each question among the allowed positions, exactly."""
         places = np.arange(len(self.rows)) if allowed is None else allowed
-        found = []
-        for question in self.questions:
-            scores = (self.rows if allowed is None else self.rows[places]) @ question
-            found.append(places[best_first(scores, places, K)] + 1)
+        scores = [np.empty(0, np.float32)] * len(self.questions)
+        found = [np.empty(0, np.int64)] * len(self.questions)
+        for at in range(0, len(places), PART):
+            these = places[at : at + PART]
+            for n, row in enumerate(self.questions @ self.rows[these].T):
+                joined, names = np.concatenate([scores[n], row]), np.concatenate([found[n], these + 1])
+                best = best_first(joined, names, K)
+                scores[n], found[n] = joined[best], names[best]
         return found
 
 

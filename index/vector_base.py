@@ -118,6 +118,8 @@ def open_base(snapshot: Snapshot, dimension: int) -> Base:
     nprobe = int(snapshot.details.get("nprobe", 0))
     if (kind == "ivf") != isinstance(index, faiss.IndexIVF) or (kind == "ivf" and not 1 <= nprobe <= index.nlist):
         raise ValueError(f"{snapshot.folder.name} says it is {kind} with nprobe {nprobe}, but holds another index")
+    if kind == "ivf":
+        index.make_direct_map()  # 8 bytes per row: without it, no row of a list is found by its position
     return Base(kind, index, names, nprobe)
 
 

@@ -31,8 +31,9 @@ _faiss: Any = faiss  # its type stubs know the C++ signatures, not the Python on
 class Segment:
     """Rows that belong together. `index` is a FAISS index; without one, `vectors` (n, d) are scanned.
 
-    `held` are the collections of the rows; a scope that has them all needs no look at each row. `nprobe` is how many
-    lists of the index are looked at, 0 if it has none.
+    `held` are the collections of the rows; a scope that has them all needs no look at each row. `runs` are the
+    documents of neighbouring rows and how many rows each has, so that a scope looks at each document once. `nprobe` is
+    how many lists of the index are looked at, 0 if it has none.
     """
 
     chunks: NDArray[np.int64]
@@ -43,6 +44,7 @@ class Segment:
     index: Any = None
     nprobe: int = 0
     held: frozenset[int] | None = None
+    runs: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def allowed(self, scope: Scope) -> Mask:
         """(n,) which rows are alive and in scope."""
@@ -50,16 +52,22 @@ class Segment:
         if scope.collections is not None and not (self.held is not None and self.held <= set(scope.collections)):
             mask = mask & np.isin(self.collections, scope.collections)
         if scope.documents is not None:
-            mask = mask & np.isin(self.documents, scope.documents)
+            mask = mask & self._of_documents(scope.documents)
         if scope.chunks is not None:
             mask = mask & np.isin(self.chunks, scope.chunks)
         if scope.barred is not None:
             mask = mask & ~np.isin(self.chunks, scope.barred)
         return mask
 
+    def _of_documents(self, documents: NDArray[np.int64]) -> Mask:
+        if self.runs is None:
+            return np.isin(self.documents, documents)
+        each, lengths = self.runs
+        return np.repeat(np.isin(each, documents), lengths)
+
     def without(self, documents: NDArray[np.int64]) -> "Segment":
         """The same rows, those of these documents (keys) dead."""
-        dead = np.isin(self.documents, documents)
+        dead = self._of_documents(documents)
         return replace(self, alive=self.alive & ~dead) if dead.any() else self
 
     def search(self, query: NDArray[np.float32], k: int, mask: Mask) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -67,9 +75,12 @@ class Segment:
         count = int(np.count_nonzero(mask))
         if count == 0:
             return np.empty(0, np.float32), np.empty(0, np.int64)
+        # The setting is one of this thread; requests run beside each other, so one core each is the fastest sum.
+        faiss.omp_set_num_threads(1)
         share = count / len(mask)
-        # Few rows are taken out and compared one by one; from lists that is slow, but all lists can be looked at.
-        if self.index is not None and (self.nprobe or count > max(EXACT_ROWS, EXACT_SHARE * len(mask))):
+        # Few rows are taken out and compared one by one; from lists only very few, since all lists can be looked at.
+        few = EXACT_ROWS if self.nprobe else max(EXACT_ROWS, EXACT_SHARE * len(mask))
+        if self.index is not None and count > few:
             return self._search_index(query, k, None if count == len(mask) else mask, share)
         places = np.flatnonzero(mask)
         # A mask of all rows needs no copy of them.
@@ -83,16 +94,12 @@ class Segment:
         """(n, d) the rows at these positions."""
         if self.vectors is not None:
             return self.vectors[places]
-        if self.nprobe:
-            self.index.make_direct_map()  # rows of lists are found by position through it; made once
         rows: NDArray[np.float32] = self.index.reconstruct_batch(places)
         return rows
 
     def _search_index(
         self, query: NDArray[np.float32], k: int, mask: Mask | None, share: float
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # The setting is one of this thread; requests run beside each other, so one core each is the fastest sum.
-        faiss.omp_set_num_threads(1)
         selector = None
         if mask is not None:
             selector = _faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
@@ -226,4 +233,7 @@ def _opened(snapshot: Snapshot, dimension: int) -> Segment:
     chunks, documents, collections = base.names
     held = frozenset(np.unique(collections).tolist())
     alive = np.ones(len(chunks), np.bool_)
-    return Segment(chunks, documents, collections, alive, index=base.index, nprobe=base.nprobe, held=held)
+    # The chunks of a document were written together, so its rows are neighbours.
+    starts = np.flatnonzero(np.diff(documents, prepend=-1))
+    runs = documents[starts], np.diff(starts, append=len(documents))
+    return Segment(chunks, documents, collections, alive, index=base.index, nprobe=base.nprobe, held=held, runs=runs)

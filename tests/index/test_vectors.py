@@ -124,7 +124,7 @@ def clustered(n: int, seed: int = 0) -> ChunkRows:
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.1, 0.01, 0.001])
 def test_lists_find_the_nearest_under_every_filter(tmp_path: Path, share: float) -> None:
-    rows = clustered(8000)
+    rows = clustered(8000)  # at a tenth, 800 rows are few enough to be compared one by one; at half, lists are used
     moment = VectorView(D, base(tmp_path, "ivf", rows)).moment()
     assert (moment.kind, moment.exact) == ("ivf", False)
     chance = np.random.default_rng(3)
