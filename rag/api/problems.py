@@ -88,7 +88,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     access.WeakPassword: Row(422, "weak-password", "The password is too short or too long"),
     access.LastOwner: Row(409, "last-owner", "The last owner stays"),
     access.BadAccess: Row(422, "bad-access", "A role, level, scope or name is malformed"),
-    access.AuditBroken: Row(500, "audit-broken", "The audit log was altered"),
+    access.AuditBroken: Row(409, "audit-broken", "The audit log was altered"),
     rag.NotLoopback: Row(500, "not-loopback", "Accounts are needed to serve others"),
     rag.ServiceError: Row(500, "service", "The service cannot run"),
     rag.AddressInUse: Row(500, "address-in-use", "The address is in use"),

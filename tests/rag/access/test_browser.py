@@ -91,11 +91,16 @@ def test_an_owner_signs_in_administers_and_signs_out(page: Page, service: Servic
     page.get_by_role("button", name="Make key").click()
     expect(page.locator("#secret")).to_contain_text("fn_")
     assert service.app.access.by_key(page.locator("#secret").inner_text()).name == "olga"
-    page.get_by_role("button", name="Is it whole?").click()
-    expect(page.locator("#audit-whole")).to_contain_text("The log is whole")
     page.get_by_role("button", name="Suspend: mia").click()
     expect(page.locator("#people tbody")).to_contain_text("suspended")
     page.screenshot(path=tmp_path / "admin.png", full_page=True)
+    page.get_by_role("link", name="Audit log").click()
+    expect(page.locator("#audit tbody")).to_contain_text("people.suspend")
+    page.get_by_label("Did").fill("groups.")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("#audit tbody")).not_to_contain_text("people.suspend")
+    page.get_by_role("button", name="Is it whole?").click()
+    expect(page.locator("#audit-whole")).to_contain_text("The log is whole")
 
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -26,7 +26,10 @@ async def test_everybody_sees_their_pages_and_no_others(world: World) -> None:
         "/": known,
         "/collections": known,
         "/account": known,
-        "/admin": {"owner", "admin"},
+        "/history": known,
+        "/review": {"owner", "admin", "evaluator"},
+        "/runs": {"owner", "admin", "evaluator"},
+        **{f"/admin{page}": {"owner", "admin"} for page in ("", "/usage", "/system", "/audit")},
         f"/collections/{collection}": readers,
         f"/documents/{document}": readers,
     }
@@ -34,7 +37,7 @@ async def test_everybody_sees_their_pages_and_no_others(world: World) -> None:
         for path, allowed in pages.items():
             for persona in EVERYBODY:
                 answer = await http.get(path, headers=world.headers(persona))
-                refusal = 303 if persona in NOBODY else 403 if path == "/admin" else 404
+                refusal = 303 if persona in NOBODY else 404 if path.count(collection) or path.count(document) else 403
                 assert answer.status_code == (200 if persona in allowed else refusal), (path, persona)
                 if persona not in readers:
                     assert MARK not in answer.text, (path, persona)
@@ -48,7 +51,7 @@ async def test_everybody_sees_their_pages_and_no_others(world: World) -> None:
 async def test_every_control_of_the_new_pages_has_a_name(world: World) -> None:
     world.granted()
     async with client_of(world.service) as http:
-        for path in ("/sign-in", "/account", "/admin"):
+        for path in ("/sign-in", "/account", "/admin", "/admin/audit", "/admin/usage", "/history", "/review"):
             answer = await http.get(path, headers=world.headers("owner"))
             found = BeautifulSoup(answer.text, "html.parser")
             labelled = {label["for"] for label in found("label") if label.get("for")}
