@@ -13,7 +13,7 @@ from rag.cli.show import json_option, print_json, print_table, settings_of
 from rag.erasure import erase, files_with, remains
 from rag.settings import Settings
 
-_LET_GO_SECONDS = 20.0  # how long a running service may take to open the repaired views
+_LET_GO_SECONDS = 60.0  # how long a running service may take to open the repaired views
 
 
 @click.command("verify")
