@@ -170,7 +170,7 @@ class Settings:
     answer_max_tokens: int = _setting(160, "Longest generated answer, in tokens of the model.")
     answer_temperature: float = _setting(0.0, "Sampling temperature. 0 is deterministic.")
     answer_evidence_threshold: float = _setting(
-        0.25, "Evidence scored lower than this cannot answer: Footnote abstains. Between 0 and 1."
+        0.28, "Evidence scored lower than this cannot answer: Footnote abstains. Between 0 and 1."
     )
     answer_support_threshold: float = _setting(
         0.5, "A generated sentence whose support is scored lower is marked as unsupported. Between 0 and 1."
