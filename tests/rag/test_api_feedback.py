@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import read_suite
+from eval.suite_files import read_suite
 from rag.access.policy import COMMAND_LINE
 from tests.rag.access.people import populate
 from tests.rag.conftest import Http, Service, client_of
