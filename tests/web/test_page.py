@@ -63,6 +63,7 @@ def answered(page: Page, number: int = 1) -> None:
 
 
 def ask(page: Page, question: str, number: int = 1) -> None:
+    page.locator("#question[placeholder]").wait_for()  # the page's modules have come
     page.locator("#question").fill(question)
     page.locator("#question").press("Enter")
     answered(page, number)
