@@ -4,65 +4,34 @@ Knows no retries and no time limits of content: rag/llm/remote.py has those for 
 """
 
 import json
-from collections.abc import AsyncGenerator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import anthropic
 import httpx2
 from anthropic.types import RawContentBlockDeltaEvent, RawMessageDeltaEvent, RawMessageStartEvent, RawMessageStopEvent
 
 from rag.llm.estimate import TokenEstimate
-from rag.llm.generator import FinishReason, GenerationEvent, GenerationRequest, Message, Usage
+from rag.llm.generator import FinishReason, GenerationRequest, Usage
 from rag.llm.remote import (
-    CONNECT_SECONDS,
-    ClientPerLoop,
-    Line,
     Problem,
     RemoteEvents,
     Step,
-    converse,
     status_problem,
 )
+from rag.llm.remote_model import RemoteModel
 
 OFFICIAL = "https://api.anthropic.com"
 
 
-class AnthropicGenerator:
+class AnthropicGenerator(RemoteModel[anthropic.AsyncAnthropic]):
     """A Generator over the messages endpoint. `silence`: longest wait for content, in seconds."""
 
     def __init__(self, model: str, api_key: str, *, base_url: str = "", context_tokens: int, silence: float) -> None:
-        self._model = model
-        self._context_tokens = context_tokens
-        self._estimate = TokenEstimate()
-        url = base_url or OFFICIAL
-        timeout = httpx2.Timeout(silence, connect=min(CONNECT_SECONDS, silence))
-        self._clients = ClientPerLoop(
-            lambda: anthropic.AsyncAnthropic(api_key=api_key, base_url=url, timeout=timeout, max_retries=0)
-        )
-        self._line = Line(self.name, "anthropic", urlsplit(url).netloc.rpartition("@")[2], silence)
+        url, estimate = base_url or OFFICIAL, TokenEstimate()
+        super().__init__("anthropic", model, api_key, url, estimate, tokens=context_tokens, silence=silence)
 
-    @property
-    def name(self) -> str:
-        return f"anthropic:{self._model}"
-
-    @property
-    def local(self) -> bool:
-        return False
-
-    @property
-    def context_tokens(self) -> int:
-        return self._context_tokens
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Never fewer than the truth; see rag/llm/estimate.py."""
-        return self._estimate.count(messages)
-
-    def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
-        return converse(self._line, self, request)
-
-    def close(self) -> None:
-        self._clients.clear()
+    def client(self, api_key: str, url: str, timeout: httpx2.Timeout) -> anthropic.AsyncAnthropic:
+        return anthropic.AsyncAnthropic(api_key=api_key, base_url=url, timeout=timeout, max_retries=0)
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:

@@ -5,67 +5,36 @@ Knows no retries and no time limits of content: rag/llm/remote.py has those for 
 
 import json
 import re
-from collections.abc import AsyncGenerator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
 from openai.types.chat import ChatCompletionChunk
 
 from rag.llm.estimate import TokenEstimate
-from rag.llm.generator import FinishReason, GenerationEvent, GenerationRequest, Message, Usage
+from rag.llm.generator import FinishReason, GenerationRequest, Usage
 from rag.llm.remote import (
-    CONNECT_SECONDS,
-    ClientPerLoop,
-    Line,
     Problem,
     RemoteEvents,
     Step,
-    converse,
     status_problem,
 )
+from rag.llm.remote_model import RemoteModel
 
 OFFICIAL = "https://api.openai.com/v1"
 _REASONING = re.compile(r"(o\d|gpt-[5-9])")  # official models that take no sampling parameters
 
 
-class OpenAIGenerator:
+class OpenAIGenerator(RemoteModel[openai.AsyncOpenAI]):
     """A Generator over a chat-completions endpoint. `silence`: longest wait for content, in seconds."""
 
     def __init__(self, model: str, api_key: str, *, base_url: str = "", context_tokens: int, silence: float) -> None:
-        self._model = model
         self._official = not base_url
-        self._context_tokens = context_tokens
-        self._estimate = TokenEstimate(model)
-        url = base_url or OFFICIAL
-        timeout = httpx2.Timeout(silence, connect=min(CONNECT_SECONDS, silence))
-        self._clients = ClientPerLoop(
-            lambda: openai.AsyncOpenAI(api_key=api_key, base_url=url, timeout=timeout, max_retries=0)
-        )
-        self._line = Line(self.name, "openai", urlsplit(url).netloc.rpartition("@")[2], silence)
+        url, estimate = base_url or OFFICIAL, TokenEstimate(model)
+        super().__init__("openai", model, api_key, url, estimate, tokens=context_tokens, silence=silence)
 
-    @property
-    def name(self) -> str:
-        return f"openai:{self._model}"
-
-    @property
-    def local(self) -> bool:
-        return False
-
-    @property
-    def context_tokens(self) -> int:
-        return self._context_tokens
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Never fewer than the truth; see rag/llm/estimate.py."""
-        return self._estimate.count(messages)
-
-    def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
-        return converse(self._line, self, request)
-
-    def close(self) -> None:
-        self._clients.clear()
+    def client(self, api_key: str, url: str, timeout: httpx2.Timeout) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(api_key=api_key, base_url=url, timeout=timeout, max_retries=0)
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
