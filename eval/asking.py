@@ -10,7 +10,7 @@ from typing import Literal
 
 from rag.answer import Ask
 from rag.app import App
-from rag.events import Citation, Delta, Done, Replace, Source, Sources, Started, Status, Verdict
+from rag.events import AnswerUsage, Citation, Delta, Done, Replace, Source, Sources, Started, Status, Verdict
 
 Outcome = Status | Literal["crashed"]
 
@@ -32,6 +32,7 @@ class Asked:
     seconds: float = 0.0
     error: str = ""
     evidence: float = -1.0  # the score that decided whether to answer; -1 where there is none
+    usage: AnswerUsage | None = None
 
     @property
     def said_something(self) -> bool:
@@ -94,5 +95,7 @@ def _take(answer: Asked, event: object) -> None:
             answer.citations.append(event)
         case Verdict():
             answer.verdicts.append(event)
+        case AnswerUsage():
+            answer.usage = event
         case Done():
             answer.outcome, answer.confidence = event.status, event.confidence

@@ -29,10 +29,17 @@ _console = Console(highlight=False)
     show_default=True,
     help="Look for the lowest threshold that declines this share of what must be declined.",
 )
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the curve as a page.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_context
 def threshold(
-    ctx: click.Context, suite: Path, collection: str | None, documents: Path | None, decline: float, as_json: bool
+    ctx: click.Context,
+    suite: Path,
+    collection: str | None,
+    documents: Path | None,
+    decline: float,
+    html_file: Path | None,
+    as_json: bool,
 ) -> None:
     """What each evidence threshold would give on SUITE, quoting; set one with `footnote collections change`."""
     from eval.suites import run_cases
@@ -43,6 +50,11 @@ def threshold(
         progress_bars(("questions", len(cases))) as (asked,),
     ):
         run = run_cases(app, cases, collection=name, mode="quote", threshold=0.0, asked=asked)
+    if html_file:
+        from eval.documents import trade_page
+
+        default = ctx.obj[0].answer_evidence_threshold
+        html_file.write_text(trade_page(suite.stem, trade(cases, run.scores), default), encoding="utf-8")
     _show(cases, run.scores, decline, ctx.obj[0].answer_evidence_threshold, as_json=as_json)
 
 

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from eval.compare import Comparison
 from eval.runs import RunCase, RunInfo
+from eval.trade import Trade
 
 MOST_TEXT = 600
 BINS = 10
@@ -85,9 +86,13 @@ def html(run: RunInfo, cases: Sequence[RunCase], comparison: Comparison | None =
     ]
     about = [(name, _cell(str(value))) for name, value in run.about.items()]
     parts += ["<h2>Conditions</h2>", _table(("", ""), about)]
+    return _page(f"{run.suite} {run.id}", parts)
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(run.suite)} {run.id}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
 
 
@@ -112,6 +117,39 @@ def reliability_plot(cases: Sequence[RunCase]) -> str:
     parts.append(f'<text x="40" y="{height - 8}">confidence 0</text><text x="{width - 24}" y="{height - 8}">1</text>')
     parts.append(f'<text x="2" y="16">right 1</text><text x="28" y="{height - 32}">0</text>')
     return f'<svg role="img" aria-label="Reliability" width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
+
+
+def trade_page(name: str, rows: Sequence[Trade], default: float) -> str:
+    """What thresholds trade, as one page with a curve and its numbers; opens from a disk, loads nothing."""
+    cells = [
+        (f"{r.threshold:.2f}", f"{r.answered:.3f}", f"{r.answered_right:.3f}", f"{r.declined:.3f}", f"{r.wrong:.3f}")
+        for r in rows
+    ]
+    head = ("threshold", "answered", "answered right", "declined", "wrong of all")
+    title = f"{name}: evidence threshold"
+    return _page(title, [f"<h1>{escape(title)}</h1>", trade_plot(rows, default), _table(head, cells)])
+
+
+def trade_plot(rows: Sequence[Trade], default: float) -> str:
+    """Shares by threshold, as SVG; a dashed line stands at the default."""
+    width, height = 460.0, 260.0
+
+    def place(threshold: float, share: float) -> str:
+        return f"{40 + threshold * (width - 50):.1f},{height - 30 - share * (height - 40):.1f}"
+
+    curves = (("answered_right", "var(--good)"), ("declined", "var(--bar)"), ("wrong", "var(--bad)"))
+    parts = []
+    for number, (measure, colour) in enumerate(curves):
+        points = " ".join(place(row.threshold, getattr(row, measure)) for row in rows)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        label = measure.replace("_", " ")
+        parts.append(f'<text x="{50 + number * 130}" y="{height - 8}" fill="{colour}">{label}</text>')
+    x = 40 + default * (width - 50)
+    parts.append(
+        f'<line x1="{x:.0f}" y1="10" x2="{x:.0f}" y2="{height - 30}" stroke="var(--line)" stroke-dasharray="4"/>'
+    )
+    parts.append(f'<text x="2" y="16">1</text><text x="2" y="{height - 30}">0</text>')
+    return f'<svg role="img" aria-label="Trade" width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
 
 
 def seconds_plot(cases: Sequence[RunCase]) -> str:

@@ -50,6 +50,12 @@ class Score:
     evidence: float = -1.0  # the calibrated score that decides whether to answer; -1 where it is not known
     facts: float = 1.0  # share of the case's facts that were said
     broken: tuple[str, ...] = ()  # rules of the case that the answer broke, in words
+    cited_on_gold: int = 0  # cited spans that overlap a gold span
+    gold_cited: int = 0  # gold spans that a cited span overlaps
+    gold_spans: int = 0
+    first_word_seconds: float = 0.0
+    tokens: int = 0  # read and written by the model
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class CitedSpan:
     document: str  # its name
     text: str
     exists: bool
+    start: int = 0
+    end: int = 0
 
 
 def score(case: Case, asked: Asked, library: Library) -> Score:
@@ -72,6 +80,8 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
     broken = rules_broken(case, plain, cited) if spoke else ()
     right = (gold and right_place and not broken) if case.answerable else asked.outcome == "abstained"
     answer_f1 = best_f1(plain, case.answers) if spoke else 0.0
+    on_gold, gold_cited = _against_gold(case, asked, cited, library)
+    usage = asked.usage
     return Score(
         case=case.id,
         outcome=asked.outcome,
@@ -91,6 +101,27 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
         evidence=asked.evidence,
         facts=sum(facts) / len(facts) if facts else 1.0,
         broken=broken,
+        cited_on_gold=on_gold,
+        gold_cited=gold_cited,
+        gold_spans=len(case.spans),
+        first_word_seconds=usage.ms.get("first_token", 0.0) / 1000 if usage else 0.0,
+        tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
+        cost=usage.cost if usage else 0.0,
+    )
+
+
+def _against_gold(case: Case, asked: Asked, cited: Sequence[CitedSpan], library: Library) -> tuple[int, int]:
+    """How many cited spans overlap a gold span, and how many gold spans a cited one overlaps."""
+    texts = {library.name(source.document): library.text(source.document) for source in asked.sources}
+    gold = [(span.document, locate(texts.get(span.document, ""), span.text)) for span in case.spans]
+    placed = [(document, place) for document, place in gold if place is not None]
+
+    def overlap(span: CitedSpan, document: str, place: tuple[int, int]) -> bool:
+        return span.exists and span.document == document and span.start < place[1] and place[0] < span.end
+
+    return (
+        sum(any(overlap(span, *found) for found in placed) for span in cited),
+        sum(any(overlap(span, *found) for span in cited) for found in placed),
     )
 
 
@@ -116,7 +147,13 @@ def cited_spans(asked: Asked, library: Library) -> list[CitedSpan]:
             inside = source.start <= place.start < place.end <= source.end <= len(whole)
             same = whole[source.start : source.end] == source.text
             spans.append(
-                CitedSpan(library.name(source.document), whole[place.start : place.end], in_answer and inside and same)
+                CitedSpan(
+                    library.name(source.document),
+                    whole[place.start : place.end],
+                    in_answer and inside and same,
+                    place.start,
+                    place.end,
+                )
             )
     return spans
 
@@ -181,6 +218,15 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
     placed = [case.id for case in cases if case.answerable and (case.spans or case.documents)]
     for k in RECALL_AT:
         result[f"recall@{k}"] = share({id_: _recall(found, k) for id_, found in scores.items()}, placed)
+    spanned = [case.id for case in cases if case.answerable and case.spans]
+    if spanned:
+        cites = [id_ for id_ in spanned if id_ in scores and scores[id_].citations]
+        result["citation_precision"] = share(values(lambda s: s.cited_on_gold / max(s.citations, 1)), cites)
+        result["citation_recall"] = share(values(lambda s: s.gold_cited / max(s.gold_spans, 1)), spanned)
+    first = [found.first_word_seconds for found in scores.values() if found.first_word_seconds]
+    result["seconds_to_first_word_p50"] = percentile(first, 50)
+    result["tokens_per_question"] = share(values(lambda s: s.tokens), every)
+    result["cost"] = sum(found.cost for found in scores.values())
     seconds = [found.seconds for found in scores.values()]
     result["seconds_per_question_p50"] = percentile(seconds, 50)
     result["seconds_per_question_p95"] = percentile(seconds, 95)

@@ -7,7 +7,7 @@ import pytest
 from eval.asking import Asked
 from eval.datasets import Case, Span
 from eval.scoring import cited_spans, found_at, locate, score, summarise
-from rag.events import Citation, Source, SourceSpan
+from rag.events import AnswerUsage, Citation, Source, SourceSpan
 
 TEXT = "Reset links are valid for 30 minutes.\nThey work once. Ask again for another."
 FIRST = Source(1, "d_1", 1, "Reset", None, "", 0, 37, TEXT[0:37], 0.9, "/")
@@ -141,6 +141,18 @@ def test_facts_and_rules_decide_with_the_answers() -> None:
     assert bad.broken == ("does not cite reset.md", "says 'forever'")
     summary = summarise([case, replace(case, id="b")], {"a": good, "b": replace(bad, case="b")})
     assert (summary["facts_said"], summary["rules_broken"]) == (0.75, 0.5)
+
+
+def test_citations_are_held_against_the_gold_spans_and_usage_is_kept() -> None:
+    usage = AnswerUsage(100, 0, 20, 0.5, "USD", {"first_token": 250.0})
+    given = replace(answer("30 minutes.", SourceSpan(1, 0, 37, None), SourceSpan(2, 0, 5, None)), usage=usage)
+    got = score(CASE, given, Shelf())
+    assert (got.citations, got.cited_on_gold, got.gold_cited, got.gold_spans) == (2, 1, 1, 1)
+    assert (got.tokens, got.cost, got.first_word_seconds) == (120, 0.5, 0.25)
+    missed = score(replace(CASE, id="b"), answer("None.", outcome="abstained"), Shelf())
+    figures = summarise([CASE, replace(CASE, id="b")], {"a": got, "b": missed})
+    assert (figures["citation_precision"], figures["citation_recall"]) == (0.5, 0.5)
+    assert (figures["tokens_per_question"], figures["cost"], figures["seconds_to_first_word_p50"]) == (60.0, 0.5, 0.25)
 
 
 def test_an_abstention_breaks_no_rule() -> None:

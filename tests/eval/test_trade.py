@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.datasets import Case
+from eval.documents import trade_page
 from eval.scoring import Score
 from eval.trade import lowest_that_declines, trade, trade_at
 
@@ -44,6 +45,13 @@ def test_a_crashed_or_missing_case_is_neither_answered_nor_declined() -> None:
     crashed = {"good": replace(SCORES["good"], outcome="crashed"), "trap": replace(SCORE, outcome="crashed")}
     found = trade_at(CASES, crashed, 0.0)
     assert (found.answered, found.declined, found.wrong) == (0.0, 0.0, 0.0)
+
+
+def test_the_page_draws_a_curve_and_loads_nothing() -> None:
+    page = trade_page("<b>week</b>", trade(CASES, SCORES), 0.28)
+    assert page.count("<polyline") == 3
+    assert "&lt;b&gt;week" in page
+    assert "http" not in page
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 1)), min_size=1, max_size=12))
