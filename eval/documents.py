@@ -143,7 +143,7 @@ def trade_plot(rows: Sequence[Trade], default: float) -> str:
         points = " ".join(place(row.threshold, getattr(row, measure)) for row in rows)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         label = measure.replace("_", " ")
-        parts.append(f'<text x="{50 + number * 130}" y="{height - 8}" fill="{colour}">{label}</text>')
+        parts.append(f'<text x="{50 + number * 130}" y="{height - 8}" style="fill:{colour}">{label}</text>')
     x = 40 + default * (width - 50)
     parts.append(
         f'<line x1="{x:.0f}" y1="10" x2="{x:.0f}" y2="{height - 30}" stroke="var(--line)" stroke-dasharray="4"/>'
