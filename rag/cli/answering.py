@@ -100,7 +100,8 @@ def ask(
     if (question is None) == (batch is None):
         raise BadRequest("give either a question or --batch IN.jsonl OUT.jsonl")
     if batch is not None:
-        _ask_batch(ctx, batch, Ask("", collections, model=model, mode=mode), as_json)  # type: ignore[arg-type]
+        asked_like = Ask("", collections, model=model, mode=mode)  # type: ignore[arg-type]  # click has checked the mode
+        _ask_batch(ctx, batch, asked_like, as_json)
         return
     assert question is not None
     app = open_app(ctx)

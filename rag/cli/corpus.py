@@ -14,7 +14,7 @@ from ingest.originals import Originals
 from ingest.quality import Quality, qualities, quality_of
 from rag.app import check_data_folder, ingest_parts
 from rag.cli.show import json_option, print_json, print_table, settings_of
-from rag.collection_rules import EVIDENCE_THRESHOLD
+from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
 
 def open_catalog(ctx: click.Context) -> Catalog:
@@ -112,8 +112,11 @@ def change_collection(
     )
     if as_json:
         print_json(info)
-    else:
-        _print_collections([info], as_json=False)
+        return
+    _print_collections([info], as_json=False)
+    if EVIDENCE_THRESHOLD in changes:
+        own = own_threshold(info)
+        click.echo("Its evidence threshold is " + (f"{own:.2f}." if own is not None else "that of the settings."))
 
 
 @collections.command("show")

@@ -213,7 +213,7 @@ class LocalEngine:
             self._waiting.popleft()
         try:
             self._slots.occupy(first, placement)
-        except Exception:
+        except Exception:  # whatever it was, this answer alone fails
             logger.exception("an answer could not be begun")
             with self._change:
                 self._inside -= 1

@@ -1,3 +1,5 @@
+"""Collections and documents as rows: what is written, replaced, deleted and logged."""
+
 from dataclasses import replace
 
 import numpy as np

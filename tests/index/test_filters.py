@@ -1,3 +1,5 @@
+"""Filters: what is read, what is refused, and which documents pass."""
+
 from typing import Any
 
 import pytest

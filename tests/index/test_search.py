@@ -1,3 +1,5 @@
+"""Search over both views with the check in SQL, another process writing included."""
+
 import subprocess
 import sys
 import time

@@ -1,3 +1,5 @@
+"""The dense view against brute force, and the pitfalls of faiss."""
+
 import os
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Answers from question to last event, over real storage with a scripted model."""
+
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

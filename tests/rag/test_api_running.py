@@ -126,8 +126,10 @@ async def test_a_client_that_leaves_before_the_start_ends_the_answer_too() -> No
     running = answers.start(never(), "/ask")
     await asyncio.sleep(0)
     answers.leave(running)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await running.finished()
+    assert running.ended
+    assert running.events == []
 
 
 async def test_with_a_linger_time_a_client_can_come_back() -> None:
@@ -154,6 +156,8 @@ async def test_an_answer_that_was_not_asked_to_linger_ends_at_once() -> None:
     answers.leave(running)
     async with asyncio.timeout(30):
         await running.finished()
+    assert running.ended
+    assert answerer.open == 0
     await answers.close()
 
 

@@ -1,3 +1,5 @@
+"""Which evidence is chosen, and how it is quoted."""
+
 from rag.compose import choose_evidence, quote
 from rag.evidence import Evidence
 

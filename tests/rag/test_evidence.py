@@ -1,3 +1,5 @@
+"""How units are scored, and what tells whether they answer."""
+
 from index.passage import Passage
 from rag.calibration import Logistic, packaged
 from rag.evidence import Evidence, FeatureJudge, FeatureScorer, covered, fit_to_embedder, unit_features, weighted_stems

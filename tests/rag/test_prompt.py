@@ -1,3 +1,5 @@
+"""Prompts fitted to a model's context."""
+
 import pytest
 
 from rag.errors import ContextTooLong

@@ -1,3 +1,5 @@
+"""Passages as sentences, items, rows and steps."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 
