@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.web.texts import TEXTS, text
+from rag.web.texts import ROOMS, TEXTS, text
 
 WEB = Path(__file__).parents[2] / "rag" / "web"
 PLACE = re.compile(r"\{(\w+)\}")
@@ -52,3 +52,7 @@ def test_a_text_fills_its_places_and_refuses_to_leave_one_empty() -> None:
 
 def test_texts_hold_no_markup() -> None:
     assert all("<" not in words and "&" not in words for words in TEXTS.values())
+
+
+def test_no_text_stands_in_two_rooms() -> None:
+    assert len(TEXTS) == sum(len(room.TEXTS) for room in ROOMS)

@@ -1,0 +1,38 @@
+"""The words of signing in, of one's own account and of keys. Knows no template."""
+
+from collections.abc import Mapping
+
+TEXTS: Mapping[str, str] = {
+    # Signing in, and one's own account
+    "sign.title": "Sign in",
+    "sign.name": "Name",
+    "sign.password": "Password",
+    "sign.in": "Sign in",
+    "sign.out": "Sign out",
+    "account.title": "Account",
+    "account.lead": "You are {name}; your role is {role}.",
+    "account.none": "There are no accounts yet: whoever reaches this service may do everything. Make the first owner "
+    "in a terminal: footnote users create-owner NAME",
+    "account.password": "Password",
+    "account.current": "Current password",
+    "account.new": "New password",
+    "account.change": "Change password",
+    "account.changed": "The password was changed; your other sessions have ended.",
+    # API keys
+    "keys.title": "API keys",
+    "keys.lead": "A program sends its key as a bearer token. A key never may more than its person.",
+    "keys.name": "Name",
+    "keys.of": "Of",
+    "keys.mine": "me",
+    "keys.scopes": "Good for",
+    "keys.expires": "Expires",
+    "keys.used": "Last used",
+    "keys.once": "Copy this key now. It is not shown again.",
+    "keys.copy": "Copy",
+    "keys.for": "What the key is for",
+    "keys.whose": "Whose key",
+    "keys.days": "Days until it expires (empty: never)",
+    "keys.make": "Make key",
+    "keys.rotate": "New secret",
+    "keys.revoke": "Revoke",
+}
