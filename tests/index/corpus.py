@@ -15,9 +15,9 @@ from tests.fakes import HashEmbedder
 CHUNK = 30  # characters
 
 
-def new_database(folder: Path) -> Database:
+def new_database(folder: Path, url: str | None = None) -> Database:
     folder.mkdir(parents=True, exist_ok=True)
-    database = Database(f"sqlite:///{folder / 'footnote.db'}")
+    database = Database(url or f"sqlite:///{folder / 'footnote.db'}")
     Base.metadata.create_all(database.engine)
     return database
 
@@ -58,12 +58,12 @@ def new_document(
 
 
 class Corpus:
-    """One database with a collection."""
+    """One database with a collection; of SQLite in `folder`, or at `url`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.views = folder / "views"
-        self.database = new_database(folder)
+        self.database = new_database(folder, url)
         self.catalog = Catalog(self.database)
         self.embedder = HashEmbedder()
         self.collection = self.catalog.create_collection("docs").id

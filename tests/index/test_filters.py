@@ -10,6 +10,8 @@ from index.filters import Filters, parse_filters
 from index.schema import Document
 from tests.index.corpus import Corpus
 
+ON_EVERY_DATABASE = True
+
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "a.txt": {"year": 2020, "lang": "en", "tags": ["red", "blue"], "draft": False, "date": "2024-01-31"},
     "b.txt": {"year": 2022.5, "lang": "de", "tags": ["blue"], "draft": True, "date": "2024-02-01"},

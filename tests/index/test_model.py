@@ -34,7 +34,7 @@ class CorpusMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.corpus = Corpus(Path(self.folder.name))
+        self.corpus = self.new_corpus(Path(self.folder.name))
         self.collections = [self.corpus.collection, self.corpus.catalog.create_collection("second").id]
         # A second writer with its own connections, as another process has.
         self.other = Database(self.corpus.database.url)
@@ -42,6 +42,9 @@ class CorpusMachine(RuleBasedStateMachine):
         self.truth: dict[tuple[int, str], tuple[str, int]] = {}
         self.ids: dict[tuple[int, str], str] = {}
         self.searcher = self.opened()
+
+    def new_corpus(self, folder: Path) -> Corpus:
+        return Corpus(folder)
 
     def opened(self) -> Searcher:
         return Searcher(

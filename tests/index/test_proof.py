@@ -14,6 +14,8 @@ from index.search import Searcher
 from index.views import Moment
 from tests.index.corpus import Corpus
 
+ON_EVERY_DATABASE = True
+
 
 def fill(corpus: Corpus, count: int = 6) -> list[str]:
     return [

@@ -21,6 +21,8 @@ from index.views import Moment
 from tests.fakes import HashEmbedder
 from tests.index.corpus import Corpus, new_document
 
+ON_EVERY_DATABASE = True
+
 WORDS = ["queue", "message", "broker", "consumer", "ttl", "policy", "limit", "error", "disk", "password", "session"]
 
 
