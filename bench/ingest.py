@@ -5,12 +5,15 @@ quality beyond the cosine of the two results.
 """
 
 import hashlib
+import io
 import json
 import os
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from ingest.errors import IngestError
 from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import Sandbox
 from ingest.pipeline import Pipeline
+from ingest.worker import SLOTS, Worker
 from rag.app import App
 from rag.settings import Settings
 
@@ -127,7 +131,7 @@ def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> 
     warm = work.texts[:16]
     reference(warm)
     embedder.embed(warm)
-    seconds: dict[str, list[float]] = {"reference": [], "embed": [], "end_to_end": []}
+    seconds: dict[str, list[float]] = {"reference": [], "embed": [], "end_to_end": [], "worker": []}
     theirs = ours = np.empty((0, 0), dtype=np.float32)
     for round_ in range(rounds):
         _messages.print(f"round {round_ + 1} of {rounds}: {len(work.texts)} chunks")
@@ -136,12 +140,15 @@ def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> 
         with temporary_app(settings) as app:
             app.embedder.embed(warm)
             _timed(seconds["end_to_end"], lambda app=app: _take_in(app, work))  # type: ignore[misc]
+        with temporary_app(settings) as app:
+            app.embedder.embed(warm)
+            seconds["worker"].append(_hand_in(app, work))
     alike = np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
     ratios = {
         f"{ours_}_vs_sentence_transformers_encode": statistics.median(
             slow / fast for slow, fast in zip(seconds["reference"], seconds[ours_], strict=True)
         )
-        for ours_ in ("embed", "end_to_end")
+        for ours_ in ("embed", "end_to_end", "worker")
     }
     count = len(work.texts)
     query_ms = _query_ms(embedder, work.texts)
@@ -154,6 +161,7 @@ def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> 
         "sentence_transformers_chunks_per_s": count / statistics.median(seconds["reference"]),
         "embed_chunks_per_s": count / statistics.median(seconds["embed"]),
         "end_to_end_chunks_per_s": count / statistics.median(seconds["end_to_end"]),
+        "worker_chunks_per_s": count / statistics.median(seconds["worker"]),
         "parse_files_per_s": len(work.files) / work.parse_seconds,
         "query_ms_p50": query_ms,
         "cosine_to_reference_mean": float(alike.mean()),
@@ -170,7 +178,10 @@ def _reference() -> Callable[[Sequence[str]], NDArray[np.float32]]:
 
 
 def _take_in(app: App, work: Work) -> None:
-    """The way of an upload from its stored bytes on, parsing apart: chunk, embed, commit, and the views caught up."""
+    """The way of uploads from their bytes on, parsing apart: store, chunk, embed, commit, and the views caught up.
+
+    As many are in work at a time as in one worker.
+    """
     documents = {name: document for name, (_, document) in work.files.items()}
 
     def parsed(path: Path, name: str, limits: ParseLimits) -> Document:  # noqa: ARG001 - parsed before the clock ran
@@ -178,11 +189,59 @@ def _take_in(app: App, work: Work) -> None:
 
     pipeline = Pipeline(app.catalog, app.embedder, app.blobs, ParseLimits(), parsed)
     collection = app.catalog.create_collection(name="bench").id
-    for name, (path, _) in work.files.items():
-        with path.open("rb") as stream:
+
+    def take(name: str) -> None:
+        with work.files[name][0].open("rb") as stream:
             blob = app.blobs.put(stream, app.settings.ingest_max_file_bytes)
         pipeline.ingest(collection, name, blob, lambda _: None)
+
+    with ThreadPoolExecutor(SLOTS) as pool:
+        list(pool.map(take, documents))
     app.searcher.refresh()
+
+
+def _hand_in(app: App, work: Work) -> float:
+    """Seconds from handing files in to finding them, through the queue and a worker that is up, parsing included."""
+    sandbox = Sandbox()
+    pipeline = Pipeline(app.catalog, _Lent(app.embedder), app.blobs, ParseLimits(), sandbox.parse)
+    stop = threading.Event()
+    worker = Worker(app.database, app.settings.resolved_jobs_url, lambda: pipeline)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        collection = app.catalog.create_collection(name="bench").id
+        _work_off(app, collection, {"warm.md": b"# Ready\n\nThe worker takes files in.\n"})
+        began = time.perf_counter()
+        _work_off(app, collection, {name: path.read_bytes() for name, (path, _) in work.files.items()})
+        app.searcher.refresh()
+        return time.perf_counter() - began
+    finally:
+        stop.set()
+        thread.join()
+        sandbox.close()
+
+
+def _work_off(app: App, collection: str, files: dict[str, bytes]) -> None:
+    """Hand in and wait. Raises RuntimeError if one is not taken in."""
+    batch = app.jobs.create_batch(collection)
+    app.jobs.submit_many(collection, ((name, io.BytesIO(data)) for name, data in files.items()), batch=batch)
+    while not (seen := app.jobs.batch(batch)).ended:
+        time.sleep(0.05)
+    if seen.counts != {"done": len(files)}:
+        raise RuntimeError(f"of {len(files)} files the worker left {seen.counts}; see `footnote jobs list`")
+
+
+class _Lent:
+    """An embedder that its user does not close."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def close(self) -> None:
+        """Stays open for its owner."""
 
 
 def _query_ms(embedder: Embedder, texts: Sequence[str]) -> float:

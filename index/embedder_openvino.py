@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.embedder_batches import plan_batches
+from index.embedder_lanes import Lane, Lanes
 from index.embedder_model import EmbeddingModel
 from index.embedder_stamp import EmbedderStamp
 from index.embedder_tokens import Tokens
@@ -17,14 +17,15 @@ from index.errors import EmbedderUnavailable
 from index.openvino_files import choose_precision, read_or_convert
 from index.quiet_openvino import openvino
 
-WINDOW = 1024  # texts that are sorted by length together; also how long a caller may keep another one waiting
+WINDOW = 1024  # texts of one caller that are sorted by length together
 BUDGET = 2048  # padded tokens of a batch
+LEAST = 512  # padded tokens below which a batch is not worth dividing
 STEP = 16  # batch widths are multiples of this many tokens
 QUERY_STEP = 8
 
 
 class OpenVINOEmbedder:
-    """Thread-safe; large jobs of several threads take turns window by window, questions have a lane of their own."""
+    """Thread-safe; texts of several threads share batches, questions have a lane of their own."""
 
     def __init__(self, model: EmbeddingModel, precision: str, threads: int, cache: Path) -> None:
         """`precision` is auto, bf16 or fp32; `threads` 0 means all. Raises EmbedderUnavailable."""
@@ -42,18 +43,16 @@ class OpenVINOEmbedder:
             model.name, model.revision, precision, model.pooling, model.max_tokens, model.dimension
         )
         self._pad = model.pad_id
-        self._lanes = threads or len(os.sched_getaffinity(0))
+        lanes = threads or len(os.sched_getaffinity(0))
         graph = _load_graph(core, model, cache)
         config = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": self._lanes,
+            "INFERENCE_NUM_THREADS": lanes,
             "CACHE_DIR": str(cache / "compiled"),  # halves the time that a later start compiles
         }
         # One single-threaded stream per core does more per second than one batch shared by all cores.
-        self._compiled = core.compile_model(graph, "CPU", config | {"NUM_STREAMS": self._lanes})
-        self._queue = openvino.AsyncInferQueue(self._compiled, self._lanes)
-        self._queue.set_callback(_store)
-        self._bulk = threading.Lock()
+        self._compiled = core.compile_model(graph, "CPU", config | {"NUM_STREAMS": lanes})
+        self._lanes = Lanes([self._lane() for _ in range(lanes)], budget=BUDGET, least=LEAST, step=STEP)
         self._request = self._compiled.create_infer_request()
         self._single = threading.Lock()
 
@@ -64,8 +63,7 @@ class OpenVINOEmbedder:
         for start in range(0, len(texts), WINDOW):
             window = texts[start : start + WINDOW]
             rows = self._tokens.encode([prompt + text for text in window] if prompt else window)
-            with self._bulk:
-                self._embed_window(rows, out[start : start + WINDOW])
+            self._lanes.run(rows, out[start : start + WINDOW])
         return out
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
@@ -84,14 +82,17 @@ class OpenVINOEmbedder:
 
     def close(self) -> None:
         """Wait for what is running. The embedder may not be used afterwards."""
-        with self._bulk, self._single:
-            self._queue.wait_all()
+        self._lanes.close()
 
-    def _embed_window(self, rows: list[list[int]], out: NDArray[np.float32]) -> None:
-        for batch in plan_batches([len(row) for row in rows], budget=BUDGET, step=STEP, lanes=self._lanes):
-            inputs = _pad([rows[i] for i in batch.rows], batch.width, self._pad)
-            self._queue.start_async(inputs, (out, list(batch.rows)))  # blocks while every lane is busy
-        self._queue.wait_all()
+    def _lane(self) -> Lane:
+        request, pad_id = self._compiled.create_infer_request(), self._pad
+
+        def infer(rows: list[list[int]], width: int) -> NDArray[np.float32]:
+            request.infer(_pad(rows, width, pad_id))
+            found: NDArray[np.float32] = request.get_output_tensor(0).data
+            return found
+
+        return infer
 
 
 def _pad(rows: Sequence[Sequence[int]], width: int, pad_id: int) -> dict[int, NDArray[np.int64]]:
@@ -102,11 +103,6 @@ def _pad(rows: Sequence[Sequence[int]], width: int, pad_id: int) -> dict[int, ND
         ids[i, : len(row)] = row
         mask[i, : len(row)] = 1
     return {0: ids, 1: mask}
-
-
-def _store(request: Any, place: tuple[NDArray[np.float32], list[int]]) -> None:
-    out, rows = place
-    out[rows] = request.get_output_tensor(0).data
 
 
 def _load_graph(core: openvino.Core, model: EmbeddingModel, cache: Path) -> Any:

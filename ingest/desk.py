@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _SHOW_SECONDS = 0.2  # between two writes of a job's progress
 _WAIT_SECONDS = 0.25  # between two looks at the stop signal
 _BACKOFF_SECONDS = 2.0  # times the number of the attempt that failed
-_LARGE_BYTES = 4 * 1024**2  # one slot is kept free of files larger than this
+_LARGE_BYTES = 4 * 1024**2  # half of the slots are kept free of files larger than this
 _LANE_SECONDS = 3.0  # after which a large file is tried again
 _MAY_PASS = (DatabaseUnusable, EmbedderUnavailable, StorageFull)
 _OF_THE_DISK = (DatabaseUnusable, StorageFull)  # no file's fault: such attempts are not counted
@@ -56,7 +56,7 @@ class Desk:
         self._count = slots
         self._slots = threading.BoundedSemaphore(slots)
         self._alone = threading.Lock()
-        self._lane = threading.BoundedSemaphore(max(1, slots - 1))  # of large files
+        self._lane = threading.BoundedSemaphore(max(1, slots // 2))  # of large files
         self._stopping = stopping
         self._busy: set[str] = set()
         self._at_hand: Counter[str] = Counter()

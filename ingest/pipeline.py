@@ -4,7 +4,6 @@ Idempotent by content: the same bytes again change nothing, so it may be cut off
 the catalog is the only commit point; before it nothing of the document is visible, after it everything is.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -56,7 +55,6 @@ class Pipeline:
         self._blobs = blobs
         self._limits = limits
         self._parse = parse
-        self._embedding = threading.Lock()
 
     def ingest(
         self,
@@ -131,8 +129,7 @@ class Pipeline:
         keys = list(wanted)
         for start in range(0, len(keys), _EMBED_GROUP):
             group = keys[start : start + _EMBED_GROUP]
-            with self._embedding:
-                rows = self._embedder.embed([wanted[key] for key in group])
+            rows = self._embedder.embed([wanted[key] for key in group])
             found.update(zip(group, rows, strict=True))
             progress(reused + start + len(group))
         return np.stack([found[key] for key in hashes]).astype(np.float32, copy=False), reused

@@ -27,6 +27,7 @@ _FIND_LOST_SECONDS = 15.0
 _TIDY_SECONDS = 600.0
 _LOOK_SECONDS = 0.25  # between two looks at the parent and the stop signal
 _DRAIN_SECONDS = 5
+SLOTS = 4  # documents in work at a time: enough that the embedder always has a full batch waiting
 _PARSER = "ingest.parse.child"  # the module that a parsing child runs
 
 
@@ -44,7 +45,7 @@ class Worker:
         jobs_url: str,
         build: Callable[[], Pipeline],
         *,
-        concurrency: int = 2,
+        concurrency: int = SLOTS,
         parent_pid: int | None = None,
     ) -> None:
         self._database = database
