@@ -12,7 +12,11 @@ IngestError
 ├── NoSuchPage                  a document has no such page, or none that can be shown as a picture
 ├── JobNotRetryable
 ├── UploadTooLarge
-├── SyncNotConfirmed            the folder or the collection changed since the difference was shown
+├── SyncNotConfirmed            the source or the collection changed since the difference was shown
+├── SourceError                 a folder or a page of the web that documents come from
+│   ├── SourceRefused           it may not be read: not allowed, not public, too large, no text
+│   ├── SourceGone              the page does not exist any more
+│   └── SourceUnreachable       it cannot be read now; later it may
 └── StorageFull                 the disk refused the bytes; nothing was acknowledged
 """
 
@@ -61,6 +65,22 @@ class JobNotRetryable(IngestError):
 
 class SyncNotConfirmed(IngestError):
     """The difference is not the one that was confirmed."""
+
+
+class SourceError(IngestError):
+    """A source of documents cannot be read."""
+
+
+class SourceRefused(SourceError):
+    """The source, or what it leads to, may not be read."""
+
+
+class SourceGone(SourceError):
+    """The page does not exist any more."""
+
+
+class SourceUnreachable(SourceError):
+    """The source does not answer as it should; later it may."""
 
 
 class UploadTooLarge(IngestError):

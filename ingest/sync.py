@@ -1,35 +1,23 @@
-"""A folder and a collection made equal: first the difference, then, as far as it is confirmed, the changes.
+"""A source and a collection made equal: first the difference, then, as far as it is confirmed, the changes.
 
-Touches only documents that came from the same source. Knows no HTTP, no parser and no terminal.
+Touches only documents that came from the same source. Knows no HTTP, no parser, no terminal and no kind
+of source.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from index.catalog import Catalog
 from index.rows import DocumentInfo
-from ingest.divide import DIVIDE_BYTES, is_large_table
 from ingest.door import PART_OF, Door
 from ingest.errors import SyncNotConfirmed, UnreadableDocument
-from ingest.job import clean_name
 from ingest.originals import Originals
-from ingest.unpack import is_archive
+from ingest.sources import Found, Source
 
 SOURCE = "source"  # metadata: where a document came from
 _PAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One file of the folder. `name` is its path below the folder, `sha256` of its bytes, hexadecimal."""
-
-    name: str
-    path: Path
-    sha256: str
-    is_table: bool = False  # so large that it is divided
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +52,8 @@ class Applied:
     refused: tuple[tuple[str, str], ...]
 
 
-def source_of(folder: Path) -> str:
-    """The name of a folder as a source."""
-    return f"folder:{folder.resolve()}"
-
-
-def scan(folder: Path) -> tuple[Found, ...]:
-    """Every file below the folder, hidden ones left out, by name. Links are followed only to files inside."""
-    root = folder.resolve()
-    return tuple(_found(root, path) for path in sorted(root.rglob("*")) if _counts(root, path))
-
-
 def difference(found: Sequence[Found], current: Sequence[DocumentInfo], source: str) -> Difference:
-    """Pure: the files of the folder against the current documents of the collection."""
+    """Pure: the files of the source against the current documents of the collection."""
     from_here = [info for info in current if info.metadata.get(SOURCE) == source]
     ours = {info.name: info for info in from_here if PART_OF not in info.metadata}
     tables = {info.metadata[PART_OF] for info in from_here if PART_OF in info.metadata}
@@ -110,25 +87,25 @@ def difference(found: Sequence[Found], current: Sequence[DocumentInfo], source: 
     return Difference(tuple(added), tuple(changed), tuple(moved), tuple(removed), unchanged, tuple(left))
 
 
-class FolderSync:
-    """Syncs one folder into one collection (id)."""
+class Sync:
+    """Syncs one source into one collection (id)."""
 
-    def __init__(self, catalog: Catalog, door: Door, originals: Originals, folder: Path, collection: str) -> None:
+    def __init__(self, catalog: Catalog, door: Door, originals: Originals, source: Source, collection: str) -> None:
         self._catalog = catalog
         self._door = door
         self._originals = originals
-        self._folder = folder
+        self._gather = source.gather
         self._collection = collection
-        self._source = source_of(folder)
+        self._source = source.name
 
     def look(self) -> tuple[Difference, tuple[Found, ...]]:
-        """The difference as it is now. Archives are left out: what is in them has no place in the folder."""
-        files = scan(self._folder)
-        plain = tuple(file for file in files if not _is_archive(file.path))
-        found = difference(plain, list(self._documents()), self._source)
-        why = "an archive; unpack it or ingest it by itself"
-        archives = tuple((file.name, why) for file in files if file not in plain)
-        return replace(found, left=(*found.left, *archives)), plain
+        """The difference as it is now, with the files it is about. Raises SourceRefused, SourceUnreachable."""
+        gathered = self._gather()
+        current = list(self._documents())
+        found = difference(gathered.files, current, self._source)
+        there = {name for name, _ in gathered.left}
+        removed = tuple(name for name in found.removed if name not in there)
+        return replace(found, removed=removed, left=(*found.left, *gathered.left)), gathered.files
 
     def apply(
         self, confirmed: str | None, *, batch: str | None = None, leave: Mapping[str, str] | None = None
@@ -153,7 +130,11 @@ class FolderSync:
             try:
                 with file.path.open("rb") as stream:
                     entered = self._door.enter(
-                        self._collection, file.name, stream, batch=batch, metadata={SOURCE: self._source}
+                        self._collection,
+                        file.name,
+                        stream,
+                        batch=batch,
+                        metadata={**file.attributes, SOURCE: self._source},
                     )
                 jobs += len(entered.jobs)
             except (UnreadableDocument, OSError) as error:
@@ -184,21 +165,3 @@ class FolderSync:
             cursor = page.next_cursor
             if cursor is None:
                 return
-
-
-def _counts(root: Path, path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-    return not hidden and path.is_file() and path.resolve().is_relative_to(root)
-
-
-def _found(root: Path, path: Path) -> Found:
-    name = clean_name(path.relative_to(root).as_posix())
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        large = path.stat().st_size > DIVIDE_BYTES and is_large_table(stream, name)
-    return Found(name, path, sha256, large)
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return is_archive(stream)

@@ -114,6 +114,21 @@ class Settings:
     )
     ingest_ocr_languages: str = _setting("eng", "Languages of scanned pages as tesseract names them, as in `eng+deu`.")
 
+    sources_web: str = _setting(
+        "off",
+        "Whether pages and sitemaps of the web may be synced. Only public addresses are read.",
+        choices=("off", "on"),
+    )
+    sources_web_allow: tuple[str, ...] = _setting(
+        (), "Places beyond the public web that may be read all the same, as `wiki.example.org:8443`."
+    )
+    sources_web_pages: int = _setting(1000, "Most pages of one sitemap.")
+    sources_web_page_bytes: int = _setting(50 * 1024**2, "Largest page, unpacked.")
+    sources_web_seconds: float = _setting(600.0, "Wall time to read the pages of one source; the rest is left.")
+    sources_folders: tuple[str, ...] = _setting(
+        (), "Folders of the server that may be synced through the API, with all below them. Empty: none."
+    )
+
     model_default: str = _setting("local", "Model that answers when the question names none.")
     model_allowed: tuple[str, ...] = _setting((), "Models that may be chosen beside the default one. Empty: all.")
     model_path: str = _setting("", "Path of a GGUF file for `local`. Empty: the packaged SmolLM2-135M-Instruct.")

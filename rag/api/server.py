@@ -32,6 +32,7 @@ from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
 from rag.api.session import SessionController
+from rag.api.sync import SyncController
 from rag.api.usage import usage
 from rag.app import App
 from rag.web.pages import create_page_router
@@ -63,6 +64,7 @@ def create_server(app: App) -> Litestar:
             CollectionController,
             CollectionDocumentsController,
             DocumentController,
+            SyncController,
             PictureController,
             JobController,
             BatchController,

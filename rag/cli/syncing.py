@@ -1,4 +1,4 @@
-"""`footnote sync`: a folder and a collection made equal, the difference first. Knows no parser and no queue."""
+"""`footnote sync`: a source and a collection made equal, the difference first. Knows no parser and no queue."""
 
 import time
 from pathlib import Path
@@ -7,19 +7,23 @@ import click
 
 from index.errors import NoSuchCollection
 from ingest.job import STATES
-from ingest.originals import Originals
-from ingest.sync import Applied, Difference, FolderSync
+from ingest.sources import FolderSource, Source
+from ingest.sync import Applied, Difference, Sync
 from rag.app import IngestParts, ingest_parts
 from rag.cli.show import json_option, print_json, settings_of
+from rag.settings import Settings
+from rag.syncing import is_web, sync_with, web_source
 
 _SHOWN = 20  # names per kind
+_WEB_SECONDS = 600.0  # at least between two looks at a site
 
 
 @click.command("sync")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source")
 @click.option("--collection", "-c", required=True, help="Name of the collection; it is created if there is none.")
+@click.option("--sitemap", is_flag=True, help="SOURCE is the address of a sitemap: sync the pages it names.")
 @click.option("--dry-run", is_flag=True, help="Show the difference and do nothing.")
-@click.option("--delete", is_flag=True, help="Remove what is gone from the folder, once you have confirmed it.")
+@click.option("--delete", is_flag=True, help="Remove what is gone from the source, once you have confirmed it.")
 @click.option("--confirm", metavar="DIGEST", help="With --delete: the difference you were shown; asks nothing.")
 @click.option("--watch", is_flag=True, help="Go on looking. Nothing is removed then.")
 @click.option("--seconds", default=5.0, show_default=True, help="With --watch: time between two looks.")
@@ -27,8 +31,9 @@ _SHOWN = 20  # names per kind
 @click.pass_context
 def sync(
     ctx: click.Context,
-    folder: Path,
+    source: str,
     collection: str,
+    sitemap: bool,
     dry_run: bool,
     delete: bool,
     confirm: str | None,
@@ -36,16 +41,22 @@ def sync(
     seconds: float,
     as_json: bool,
 ) -> None:
-    """Make a collection follow a folder. Only documents that came from this folder are changed or removed."""
+    """Make a collection follow SOURCE: a folder, or an address of the web where `sources.web` is on.
+
+    Only documents that came from this source are changed or removed.
+    """
     if watch and (delete or dry_run):
         raise click.UsageError("--watch removes nothing and is no dry run; leave the other option out")
-    parts = ingest_parts(settings_of(ctx))
+    settings = settings_of(ctx)
+    origin = _source(settings, source, sitemap)
+    ctx.call_on_close(origin.close)
+    parts = ingest_parts(settings)
     ctx.call_on_close(parts.close)
     try:
         info = parts.catalog.collection(collection)
     except NoSuchCollection:
         info = parts.catalog.create_collection(collection)
-    work = FolderSync(parts.catalog, parts.door, Originals(parts.database, parts.blobs), folder, info.id)
+    work = sync_with(parts, origin, info.id)
     found, _ = work.look()
     if not as_json:
         _show(found)
@@ -60,7 +71,17 @@ def sync(
     else:
         _say(applied, found)
     if watch:
-        _watch(parts, work, info.id, seconds)
+        _watch(parts, work, info.id, max(seconds, _WEB_SECONDS) if is_web(source) else seconds)
+
+
+def _source(settings: Settings, source: str, sitemap: bool) -> Source:
+    if is_web(source):
+        return web_source(settings, source, sitemap)
+    if sitemap:
+        raise click.UsageError("--sitemap goes with an address, as in https://example.org/sitemap.xml")
+    if not Path(source).is_dir():
+        raise click.UsageError(f"{source} is neither a folder nor an address of the web")
+    return FolderSource(Path(source))
 
 
 def _confirmed(found: Difference, delete: bool, confirm: str | None) -> str | None:
@@ -69,16 +90,16 @@ def _confirmed(found: Difference, delete: bool, confirm: str | None) -> str | No
         return None
     if confirm is not None:
         return confirm
-    click.confirm(f"Remove {len(found.removed)} documents that are gone from the folder?", abort=True)
+    click.confirm(f"Remove {len(found.removed)} documents that are gone from the source?", abort=True)
     return found.digest
 
 
-def _apply(parts: IngestParts, work: FolderSync, collection: str, found: Difference, confirmed: str | None) -> Applied:
+def _apply(parts: IngestParts, work: Sync, collection: str, found: Difference, confirmed: str | None) -> Applied:
     batch = parts.jobs.create_batch(collection) if found.added or found.changed else None
     return work.apply(confirmed, batch=batch)
 
 
-def _watch(parts: IngestParts, work: FolderSync, collection: str, seconds: float) -> None:
+def _watch(parts: IngestParts, work: Sync, collection: str, seconds: float) -> None:
     """Until interrupted. A file that failed is tried again when its bytes change, not before."""
     tried: dict[str, str] = {}
     while True:
@@ -102,7 +123,7 @@ def _show(found: Difference) -> None:
         ("new", found.added),
         ("changed", found.changed),
         ("moved", tuple(f"{before} -> {after}" for before, after in found.moved)),
-        ("gone from the folder", found.removed),
+        ("gone from the source", found.removed),
         ("left alone", tuple(f"{name} ({why})" for name, why in found.left)),
     ):
         if names:
@@ -120,7 +141,7 @@ def _say(applied: Applied, found: Difference) -> None:
     watched = f" as batch {applied.batch}" if applied.batch else ""
     click.echo(f"{applied.jobs} files queued{watched}, {applied.moved} moved, {applied.removed} documents removed.")
     if found.removed and not applied.removed:
-        click.echo(f"{len(found.removed)} documents are gone from the folder; to remove them: --delete")
+        click.echo(f"{len(found.removed)} documents are gone from the source; to remove them: --delete")
 
 
 COMMANDS = (sync,)

@@ -11,7 +11,8 @@ from ingest.door import Door
 from ingest.errors import SyncNotConfirmed
 from ingest.job import Progress
 from ingest.originals import Originals
-from ingest.sync import FolderSync
+from ingest.sources import FolderSource
+from ingest.sync import Sync
 from tests.ingest import made_files as made
 from tests.ingest.job_rig import Rig, open_rig
 
@@ -34,9 +35,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def sync_of(rig: Rig, folder: Path) -> FolderSync:
+def sync_of(rig: Rig, folder: Path) -> Sync:
     door = Door(rig.catalog, rig.jobs)
-    return FolderSync(rig.catalog, door, Originals(rig.database, rig.blobs, 0.0), folder, rig.collection)
+    return Sync(rig.catalog, door, Originals(rig.database, rig.blobs, 0.0), FolderSource(folder), rig.collection)
 
 
 def quiet(_progress: Progress) -> None:
@@ -100,7 +101,7 @@ def test_without_a_confirmation_nothing_is_removed(rig: Rig, folder: Path) -> No
 
 def test_a_large_table_goes_with_all_its_parts(rig: Rig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divide, "DIVIDE_BYTES", 1000)
-    monkeypatch.setattr("ingest.sync.DIVIDE_BYTES", 1000)
+    monkeypatch.setattr("ingest.sources.DIVIDE_BYTES", 1000)
     (folder / "big.csv").write_text("plan,days\n" + "".join(f"plan {n},{n}\n" for n in range(500)))
     sync = sync_of(rig, folder)
     sync.apply(None)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -186,6 +187,9 @@ MATRIX: Mapping[str, Row] = {
     "POST /api/v1/collections/{collection}/documents": Row(
         WRITERS, in_collection(params={"name": "a.md"}, content=b"# A"), HIDDEN
     ),
+    "POST /api/v1/collections/{collection}/sync": Row(
+        WRITERS, in_collection(json={"folder": str(Path(__file__).parent), "dry_run": True}), HIDDEN
+    ),
     "GET /api/v1/documents/{document}": DOCUMENT_READ,
     "DELETE /api/v1/documents/{document}": Row(
         WRITERS, lambda world: Call({"document": world.document(COLLECTION(world))}), HIDDEN
@@ -257,7 +261,7 @@ MATRIX: Mapping[str, Row] = {
 @pytest.fixture
 def world(build: Callable[..., Service]) -> World:
     limits = dict.fromkeys(("limit_requests", "limit_streams", "limit_uploads", "limit_unknown", "limit_sign_ins"), 0)
-    return populate(build("The plan.", **limits))
+    return populate(build("The plan.", **limits, sources_folders=(str(Path(__file__).parent),)))
 
 
 async def prepare(world: World, http: httpx.AsyncClient) -> None:
