@@ -254,9 +254,9 @@ class ByteModel:
                 raise ValueError(f"sequence {segment.sequence} holds {len(memory)} tokens, not {segment.start}")
             memory += segment.tokens
             row += len(segment.tokens)
-            if segment.sample:
-                said = self.following(memory)
-                self._rows[row] = ord("e") if said == self.END and not self.ends else said
+            for back in range(segment.guessed + 1 if segment.sample else 0):
+                said = self.following(memory[: len(memory) - back])
+                self._rows[row - back] = ord("e") if said == self.END and not self.ends else said
         return 0
 
     def forget(self, sequence: int, start: int) -> bool:

@@ -11,13 +11,15 @@ DECODED, NO_ROOM = 0, 1  # other results of `decode` are failures of the batch
 class Segment:
     """Consecutive tokens of one sequence in a batch: positions [start, start + len(tokens)).
 
-    With `sample`, the distribution after the last token is computed and can be sampled.
+    With `sample`, the distribution after the last token is computed and can be sampled. The last `guessed` tokens are
+    not certain; then that before each of them is there as well.
     """
 
     sequence: int
     start: int
     tokens: Sequence[int]
     sample: bool
+    guessed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,17 @@ from collections.abc import AsyncIterator, Sequence
 
 from rag.errors import BadRequest, ContextTooLong, GenerationFailed, ModelUnavailable, QueueFull
 from rag.llm.decoder import DECODED, NO_ROOM, Decoder, Segment, Vocabulary
+from rag.llm.draft import FEW
 from rag.llm.generator import Finished, FinishReason, GenerationEvent, GenerationRequest, Message, Queued
 from rag.llm.grammar import check_sampling
 from rag.llm.outbox import LEASE_SECONDS, Outbox
-from rag.llm.scheduler import Pace, Want, halves, place, plan, turns
+from rag.llm.scheduler import Bite, Pace, Want, halves, place, plan, turns
 from rag.llm.slots import Answer, Slots
 from rag.llm.tokens import Prompt, PromptMaker
 
 logger = logging.getLogger(__name__)
 
 RAISED = -100  # in the place of a decoder's result: it raised
-PROMPT_CHUNK = 64  # tokens of prompts per batch while somebody waits for a token
 LONG_TEXT = 20_000  # characters from which a prompt is tokenised apart from the event loop
 
 
@@ -51,6 +51,7 @@ class LocalEngine:
         self.lease = lease
         self._slots = Slots(decoder)
         self._pace = Pace()
+        self._bite = Bite()
         self._change = threading.Condition()
         self._waiting: deque[Answer] = deque()
         self._inside = 0  # answers that wait or have a sequence
@@ -229,24 +230,29 @@ class LocalEngine:
     def _step(self) -> None:
         wants = [Want(slot.sequence, len(slot.answer.todo)) for slot in self._slots.active() if slot.answer is not None]
         if wants:
-            self._decode(plan(wants, batch=self._decoder.batch_tokens, chunk=PROMPT_CHUNK))
+            chosen = plan(wants, batch=self._decoder.batch_tokens, chunk=self._bite.tokens)
+            self._decode(chosen, guess=len(wants) <= FEW and all(want.tokens == 1 for want in wants))
 
-    def _decode(self, wants: Sequence[Want]) -> None:
+    def _decode(self, wants: Sequence[Want], *, guess: bool = False) -> None:
         """Decode one batch and hand out its tokens. A failure is narrowed down to the one answer it belongs to."""
         segments = [self._slots.segment(want) for want in wants]
+        if guess:
+            segments = [self._slots.guessed(s, self._decoder.batch_tokens // len(wants) - 1) for s in segments]
+        began = time.monotonic()
         result = self._try(segments)
+        self._bite.decoded(sum(len(segment.tokens) for segment in segments), time.monotonic() - began)
         if result == DECODED:
             row = -1
             for segment in segments:
                 row += len(segment.tokens)
                 self._slots.decoded(segment)
                 if segment.sample:
-                    self._choose(segment.sequence, row)
+                    self._choose(segment, row)
             return
         logger.warning("decoding %d tokens of %d answers gave %d", sum(w.tokens for w in wants), len(wants), result)
         for segment in segments:
             self._slots.mend(segment.sequence)
-        if result == NO_ROOM and self._slots.drop_idle():
+        if any(segment.guessed for segment in segments) or (result == NO_ROOM and self._slots.drop_idle()):
             self._decode(wants)
         elif len(wants) > 1 or (result == NO_ROOM and wants[0].tokens > 1):
             for part in halves(wants):
@@ -271,15 +277,23 @@ class LocalEngine:
         why = "its memory is full" if result == NO_ROOM else f"decoding gave {result}"
         self._fail(sequence, GenerationFailed(f"the model {self._name} cannot continue this answer ({why}); ask again"))
 
-    def _choose(self, sequence: int, row: int) -> None:
+    def _choose(self, segment: Segment, row: int) -> None:
+        """Choose the token after a segment whose last batch row is `row`, and one more for each right guess."""
+        sequence, right = segment.sequence, 0
         answer = self._slots[sequence].answer
         assert answer is not None
+        guesses = segment.tokens[len(segment.tokens) - segment.guessed :]
         try:
-            reason = answer.choose(row, self._vocabulary, self._decoder)
+            reason = answer.choose(row - segment.guessed, self._vocabulary, self._decoder)
+            while reason is None and right < len(guesses) and answer.todo == [guesses[right]]:
+                right += 1
+                reason = answer.choose(row - segment.guessed + right, self._vocabulary, self._decoder)
         except Exception:
             logger.exception("choosing a token failed")
             self._fail(sequence, GenerationFailed(f"the model {self._name} failed to choose a token; ask again"))
             return
+        if guesses:
+            self._slots.judged(segment, right)
         if reason is not None:
             self._finish(sequence, reason)
 

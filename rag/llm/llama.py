@@ -256,6 +256,9 @@ class LlamaSampler:
 
     def __init__(self, model: LlamaModel, context: Any, sampling: Sampling) -> None:
         self._context = context
+        self._size = model.size
+        # The likeliest token alone needs no list of candidates, which costs more than all of our Python.
+        self._greedy = sampling.temperature <= 0.0 and not sampling.grammar and not _penalises(sampling)
         self._candidates = np.zeros(model.size, _CANDIDATE) if sampling.grammar else None
         self._chain: Any = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         for link in _links(model, sampling):
@@ -264,6 +267,9 @@ class LlamaSampler:
     def sample(self, row: int) -> int:
         if self._candidates is not None:
             return self._sample_by_grammar(self._candidates, row)
+        if self._greedy:
+            scores = llama_cpp.llama_get_logits_ith(self._context, row)
+            return int(np.ctypeslib.as_array(scores, shape=(self._size,)).argmax())
         token: int = llama_cpp.llama_sampler_sample(self._chain, self._context, row)
         return token
 
@@ -290,8 +296,8 @@ class LlamaSampler:
 def _links(model: LlamaModel, sampling: Sampling) -> Iterator[Any]:
     if sampling.grammar:
         yield model.grammar(sampling.grammar)
-    penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
-    if penalties != (1.0, 0.0, 0.0):
+    if _penalises(sampling):
+        penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
         yield llama_cpp.llama_sampler_init_penalties(model.size, _PENALISED, *penalties)
     if sampling.temperature <= 0.0:
         yield llama_cpp.llama_sampler_init_greedy()
@@ -303,6 +309,10 @@ def _links(model: LlamaModel, sampling: Sampling) -> Iterator[Any]:
         yield llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1)
     yield llama_cpp.llama_sampler_init_temp(sampling.temperature)
     yield llama_cpp.llama_sampler_init_dist(sampling.seed & 0xFFFF_FFFF)
+
+
+def _penalises(sampling: Sampling) -> bool:
+    return (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty) != (1.0, 0.0, 0.0)
 
 
 class _Batch:
@@ -333,7 +343,7 @@ class _Batch:
             self._position[total:end] = np.arange(segment.start, segment.start + end - total)
             self._sequence[total:end] = segment.sequence
             self._output[total:end] = 0
-            self._output[end - 1] = segment.sample
+            self._output[end - 1 - segment.guessed : end] = segment.sample
             total = end
         self._batch.n_tokens = total
         return self._batch

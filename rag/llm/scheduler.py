@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WORTH_COPYING = 48  # tokens: below this, decoding again is about as fast as copying a sequence's memory
+MOST_BITTEN, LEAST_BITTEN = 64, 16  # tokens
+BLINK_SECONDS = 0.15
 NEARLY_EQUAL = 16  # tokens: prefixes that differ by less are equally good
 
 
@@ -109,6 +111,26 @@ def halves(wants: Sequence[Want]) -> list[list[Want]]:
         middle = len(wants) // 2
         return [list(wants[:middle]), list(wants[middle:])]
     return [[Want(want.sequence, want.tokens // 2)] for want in wants if want.tokens > 1]
+
+
+class Bite:
+    """How many tokens of prompts a batch holds while somebody waits for a token: so many that it takes a blink.
+
+    On a quick machine that is `MOST_BITTEN`, beyond which larger pieces are hardly read faster.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0  # per token
+
+    @property
+    def tokens(self) -> int:
+        return max(LEAST_BITTEN, min(MOST_BITTEN, int(BLINK_SECONDS / self._seconds))) if self._seconds else MOST_BITTEN
+
+    def decoded(self, tokens: int, seconds: float) -> None:
+        """A batch of so many tokens took so long. Small ones say little of prompts."""
+        if tokens >= LEAST_BITTEN:
+            fresh = seconds / tokens
+            self._seconds = self._seconds + 0.3 * (fresh - self._seconds) if self._seconds else fresh
 
 
 class Pace:

@@ -1,9 +1,10 @@
 """The state of the engine: answers on their way and the sequences they occupy. Knows no threads, no native code."""
 
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from rag.llm.decoder import Decoder, GrammarEnded, Sampler, Sampling, Segment, Vocabulary
+from rag.llm.draft import Drafter
 from rag.llm.generator import Finished, FinishReason, GenerationRequest, TextDelta, TokenChance, Usage
 from rag.llm.outbox import Outbox
 from rag.llm.scheduler import Placement, SlotView, Want
@@ -27,6 +28,7 @@ class Answer:
         self._text = StreamText(request.stop)
         self._chances: list[TokenChance] = []  # of tokens whose text is held back
         self.sampler: Sampler | None = None
+        self.drafter = Drafter()
 
     def begin(self, cached: int, sampler: Sampler) -> None:
         """It has a sequence that already holds its first `cached` tokens."""
@@ -106,6 +108,7 @@ class Slots:
         self._decoder = decoder
         self._slots = [Slot(sequence) for sequence in range(decoder.sequences)]
         self._clock = 0
+        self.may_guess = True  # until the decoder turns out to be unable to take a part back
 
     def views(self) -> list[SlotView]:
         return [SlotView(s.sequence, s.answer is not None, s.tokens, s.tenant, s.shared, s.used) for s in self._slots]
@@ -140,6 +143,26 @@ class Slots:
         assert slot.answer is not None
         todo = slot.answer.todo
         return Segment(slot.sequence, len(slot.tokens), todo[: want.tokens], want.tokens >= len(todo))
+
+    def guessed(self, segment: Segment, most: int) -> Segment:
+        """The next token of an answer, with at most `most` guesses of what follows it."""
+        slot = self._slots[segment.sequence]
+        assert slot.answer is not None
+        left = slot.answer.request.max_tokens - slot.answer.produced - 1
+        guess = slot.answer.drafter.guess([*slot.tokens, *segment.tokens], min(most, left)) if self.may_guess else []
+        return replace(segment, tokens=[*segment.tokens, *guess], guessed=len(guess))
+
+    def judged(self, segment: Segment, right: int) -> None:
+        """The first `right` guesses of a decoded segment were what was chosen: forget the others."""
+        slot = self._slots[segment.sequence]
+        if slot.answer is not None:
+            slot.answer.drafter.judged(segment.guessed, right)
+        kept = segment.start + len(segment.tokens) - segment.guessed + right
+        if kept < len(slot.tokens):
+            del slot.tokens[kept:]
+            if not self._decoder.forget(segment.sequence, kept):
+                self.may_guess = False
+                self.wipe(segment.sequence)
 
     def decoded(self, segment: Segment) -> None:
         """The decoder has taken these tokens."""
