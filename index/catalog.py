@@ -291,7 +291,10 @@ class Catalog:
                 raise no_such_document(document)
             rows = session.scalars(select(Chunk).where(Chunk.document == key).order_by(Chunk.ordinal)).all()
         return tuple(
-            ChunkInfo(c.id, document, c.ordinal, c.start, c.end, c.text, c.heading, c.page, c.tokens) for c in rows
+            ChunkInfo(
+                c.id, document, c.ordinal, c.start, c.end, c.text, c.heading, c.page, c.tokens, c.line, c.recognised
+            )
+            for c in rows
         )
 
     # The log and the cache

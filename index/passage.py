@@ -30,6 +30,8 @@ class Passage:
     score: float
     stages: Mapping[str, float] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    line: int | None = None  # of the file where it begins, from 1; None for formats that are not read by line
+    recognised: bool = False  # by OCR: the text may hold errors
 
 
 @dataclass(frozen=True, slots=True)

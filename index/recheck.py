@@ -126,6 +126,8 @@ _VISIBLE = (
         Chunk.id.label("chunk"),
         Chunk.heading,
         Chunk.page,
+        Chunk.line,
+        Chunk.recognised,
         Chunk.start,
         Chunk.end,
         Chunk.text,
@@ -162,4 +164,6 @@ def _passage(candidate: Candidate, row: Row[*tuple[Any, ...]], wanted: Wanted, v
         score=candidate.score,
         stages=stages,
         metadata=row.attributes,
+        line=row.line,
+        recognised=row.recognised,
     )

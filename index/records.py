@@ -54,6 +54,8 @@ def _insert_chunks(session: Session, document: int, new: NewDocument) -> None:
             "text": chunk.text,
             "heading": chunk.heading,
             "page": chunk.page,
+            "line": chunk.line,
+            "recognised": chunk.recognised,
             "tokens": chunk.tokens,
         }
         for chunk in new.chunks

@@ -78,6 +78,8 @@ class ChunkInfo:
     heading: str
     page: int | None
     tokens: int
+    line: int | None = None
+    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class NewChunk:
     heading: str = ""
     page: int | None = None
     tokens: int = 0
+    line: int | None = None  # of the file, from 1
+    recognised: bool = False  # read by OCR
 
 
 @dataclass(frozen=True, slots=True)

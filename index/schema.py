@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     Float,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -178,6 +180,8 @@ class Chunk(Base):
     text: Mapped[str] = mapped_column(Text)
     heading: Mapped[str] = mapped_column(Text)
     page: Mapped[int | None] = mapped_column(Integer)
+    line: Mapped[int | None] = mapped_column(Integer)  # of the file, from 1; for formats that are read by line
+    recognised: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())  # by OCR
     tokens: Mapped[int] = mapped_column(Integer)
 
 

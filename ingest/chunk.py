@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ingest.chunk_groups import Group, group_sections, parts
 from ingest.chunk_heading import HeadingPaths
-from ingest.chunk_units import Pages, Ruler, TokenCounter, Unit, complete_blocks, sections
+from ingest.chunk_units import Lines, Pages, Ruler, TokenCounter, Unit, complete_blocks, sections
 from ingest.document import Chunk, Document
 
 __all__ = ["TokenCounter", "chunk_document"]
@@ -35,6 +35,8 @@ def chunk_document(
     found = sections(document, blocks, ruler, maker.room)
     pieces = [piece for group in group_sections(found, ruler, maker.target) for piece in maker.pieces(group)]
     pages = Pages(document)
+    lines = Lines(document)
+    recognised = frozenset(document.report.pages_recognised)
     return tuple(
         Chunk(
             ordinal=ordinal,
@@ -44,6 +46,8 @@ def chunk_document(
             heading=piece.heading,
             page=pages.at(piece.start),
             tokens=piece.tokens,
+            line=lines.at(piece.start),
+            recognised=bool(recognised & {pages.at(piece.start), pages.at(piece.end - 1)}),
         )
         for ordinal, piece in enumerate(pieces)
     )

@@ -85,6 +85,18 @@ class Pages:
         return self._pages[max(0, bisect_right(self._starts, position) - 1)].number
 
 
+class Lines:
+    """The line of the file that a position stands at or below."""
+
+    def __init__(self, document: Document) -> None:
+        self._starts = [start for start, _ in document.lines]
+        self._numbers = [number for _, number in document.lines]
+
+    def at(self, position: int) -> int | None:
+        place = bisect_right(self._starts, position)
+        return self._numbers[place - 1] if place else None
+
+
 def complete_blocks(document: Document) -> list[Block]:
     """The document's blocks, with paragraphs for any text that no block covers."""
     found: list[Block] = []

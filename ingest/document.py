@@ -62,6 +62,7 @@ class Document:
     text: str
     pages: tuple[Page, ...] = ()
     blocks: tuple[Block, ...] = ()
+    lines: tuple[tuple[int, int], ...] = ()  # (offset in the text, line of the file from 1), in order; where known
     metadata: Mapping[str, Any] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 
@@ -81,3 +82,5 @@ class Chunk:
     heading: str
     page: int | None
     tokens: int
+    line: int | None = None  # of the file where the chunk begins, from 1; None for formats without lines
+    recognised: bool = False  # some of it was read by OCR: it may hold errors

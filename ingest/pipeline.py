@@ -184,7 +184,21 @@ def _new_document(
         metadata=document.metadata,
         report=report,
         blob=blob.key,
-        chunks=[NewChunk(c.ordinal, c.start, c.end, c.text, c.heading, c.page, c.tokens) for c in chunks],
+        chunks=[_new_chunk(chunk) for chunk in chunks],
         vectors=vectors,
         stamp=stamp,
+    )
+
+
+def _new_chunk(chunk: Chunk) -> NewChunk:
+    return NewChunk(
+        chunk.ordinal,
+        chunk.start,
+        chunk.end,
+        chunk.text,
+        chunk.heading,
+        chunk.page,
+        chunk.tokens,
+        chunk.line,
+        chunk.recognised,
     )

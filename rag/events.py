@@ -45,6 +45,8 @@ class Source:
     text: str
     score: float
     url: str  # of the page that shows it, relative to the server
+    line: int | None = None  # of the file where the passage begins, from 1
+    recognised: bool = False  # by OCR: the text may hold errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ def source_of(n: int, passage: Passage) -> Source:
         text=passage.text,
         score=passage.score,
         url=source_url(passage.document, passage.start, passage.end),
+        line=passage.line,
+        recognised=passage.recognised,
     )
 
 

@@ -32,6 +32,7 @@ class TextBuilder:
         self._removed: Counter[str] = Counter()
         self._notes: list[str] = []
         self._tables = 0
+        self._lines: list[tuple[int, int]] = []
 
     @property
     def headings(self) -> int:
@@ -94,14 +95,17 @@ class TextBuilder:
         self.lines("table", lines, header=header and len(lines) > 1)
         self._tables += bool(lines)
 
-    def lines(self, kind: BlockKind, lines: Sequence[str], *, header: bool = False) -> None:
-        """A block whose lines are its rows; they must be clean and not empty."""
+    def lines(
+        self, kind: BlockKind, lines: Sequence[str], *, header: bool = False, numbers: Sequence[int] = ()
+    ) -> None:
+        """A block whose lines are its rows; they must be clean and not empty. `numbers` are their lines in the file."""
         if not lines:
             return
         start, offset, rows = self._next_start(tight=False), 0, []
         for line in lines:
             rows.append((start + offset, start + offset + len(line)))
             offset += len(line) + 1
+        self._lines += [(first, number) for (first, _), number in zip(rows, numbers, strict=False)]
         self._append(kind, "\n".join(lines), rows=tuple(rows), header=header)
 
     def include(self, other: Document, level: int) -> None:
@@ -166,6 +170,7 @@ class TextBuilder:
             text=text,
             pages=spans,
             blocks=tuple(self._blocks),
+            lines=tuple(self._lines),
             metadata=dict(metadata or {}),
             report=report,
         )

@@ -21,20 +21,21 @@ def parse_delimited(decoded: Decoded, name: str, limits: ParseLimits) -> Documen
     delimiter = find_delimiter(text, ",")
     builder = TextBuilder(limits.max_characters)
     rows = _rows(text, delimiter)
-    first = next(rows, [])
-    has_header = is_header(first)
-    names = [builder.cleaned(" ".join(cell.split())) for cell in first] if has_header else []
-    lines, length = [], 0
-    for row in rows if has_header else _with_first(first, rows):
-        line = builder.cleaned(row_line(row, names, named=len(first) > 1))
+    first = next(rows, (0, []))
+    has_header = is_header(first[1])
+    names = [builder.cleaned(" ".join(cell.split())) for cell in first[1]] if has_header else []
+    lines, numbers, length = [], [], 0
+    for number, row in rows if has_header else _with_first(first, rows):
+        line = builder.cleaned(row_line(row, names, named=len(first[1]) > 1))
         if line:
             lines.append(line)
+            numbers.append(number)
             length += len(line) + 1
             if length > limits.max_characters:
                 break  # the builder refuses it with its one sentence
     if not lines and has_header:
         lines = ["; ".join(names)]
-    builder.lines("table", lines)
+    builder.lines("table", lines, numbers=numbers)
     return builder.document(
         name,
         "text/tab-separated-values" if delimiter == "\t" else "text/csv",
@@ -84,17 +85,21 @@ def _sample(text: str, delimiter: str) -> list[list[str]]:
         return []
 
 
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line of the file where it begins."""
     csv.field_size_limit(_FIELD_LIMIT)
     try:
-        for row in csv.reader(StringIO(text, newline=""), delimiter=delimiter):
+        reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+        number = 1
+        for row in reader:
             if any(cell.strip() for cell in row):
-                yield row
+                yield number, row
+            number = reader.line_num + 1
     except csv.Error as error:
         raise BrokenDocument(f"the table cannot be read as delimited text: {error}") from error
 
 
-def _with_first(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
-    if first:
+def _with_first(first: tuple[int, list[str]], rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    if first[1]:
         yield first
     yield from rows

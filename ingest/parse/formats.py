@@ -14,6 +14,7 @@ from ingest.parse.encoding import Decoded, decode
 from ingest.parse.epub import parse_epub
 from ingest.parse.html import parse_html
 from ingest.parse.limits import ParseLimits
+from ingest.parse.line_numbers import with_lines
 from ingest.parse.mail import parse_mail, parse_mailbox
 from ingest.parse.markdown import parse_markdown
 from ingest.parse.odt import parse_odt
@@ -48,6 +49,7 @@ TEXTS: dict[str, Callable[[Decoded, str, ParseLimits], Document]] = {
     "jsonl": parse_json_lines,
 }
 _MAILS = {"eml": parse_mail, "mbox": parse_mailbox}
+_READ_BY_LINE = ("text", "markdown", "rst", "asciidoc")  # people read such files as they are, line by line
 _MARKUP = ("rst", "markdown", "html", "asciidoc")
 
 
@@ -75,7 +77,8 @@ def parse_bytes(data: bytes, name: str, limits: ParseLimits, depth: int = 0) -> 
     decoded = decode(data)
     del data
     text_kind = sniff_text(decoded.text, name)
-    return _with_encoding_notes(_parse_text(text_kind, decoded, name, limits), decoded)
+    document = _with_encoding_notes(_parse_text(text_kind, decoded, name, limits), decoded)
+    return with_lines(document, decoded.text) if text_kind in _READ_BY_LINE and depth == 0 else document
 
 
 def _parse_text(kind: str, decoded: Decoded, name: str, limits: ParseLimits) -> Document:

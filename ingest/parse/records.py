@@ -47,7 +47,7 @@ def parse_json_lines(decoded: Decoded, name: str, limits: ParseLimits) -> Docume
         except (ValueError, RecursionError):
             bad.append(number)
             continue
-        _add_record(builder, record, "")
+        _add_record(builder, record, "", number)
     if bad and len(bad) == total:
         raise BrokenDocument("no line of the file is valid JSON")
     if bad:
@@ -76,10 +76,10 @@ def _add_records(builder: TextBuilder, value: Any) -> None:
         _add_record(builder, value, "")
 
 
-def _add_record(builder: TextBuilder, record: Any, path: str) -> None:
-    """Rows of one block: a record stays together, and is divided between its values when it is too long."""
+def _add_record(builder: TextBuilder, record: Any, path: str, number: int = 0) -> None:
+    """`number` is its line in the file, where one line holds all of it. Rows of one block: a record stays together, and is divided between its values when it is too long."""
     lines = [line for line in (" ".join(builder.cleaned(raw).split()) for raw in _lines(record, path, 0)) if line]
-    builder.lines("paragraph", lines)
+    builder.lines("paragraph", lines, numbers=[number] * len(lines) if number else ())
 
 
 def _lines(value: Any, path: str, depth: int) -> Iterator[str]:

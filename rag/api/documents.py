@@ -81,6 +81,8 @@ class ChunkView(Struct):
     heading: str
     page: int | None
     tokens: int
+    line: int | None = None  # of the file where it begins, from 1
+    ocr: bool = False  # recognised text: it may hold errors
 
 
 class ReportView(Struct):
@@ -319,4 +321,6 @@ def _chunk_view(chunk: ChunkInfo) -> ChunkView:
         heading=chunk.heading,
         page=chunk.page,
         tokens=chunk.tokens,
+        line=chunk.line,
+        ocr=chunk.recognised,
     )

@@ -47,6 +47,8 @@ class PassageView(Struct, omit_defaults=True):
     stages: Mapping[str, float]
     metadata: Mapping[str, Any]
     page: int | None = None
+    line: int | None = None
+    ocr: bool = False
 
 
 class DroppedView(Struct):
@@ -99,4 +101,5 @@ def search(app: AppPart, permit: PermitPart, data: JSONBody[SearchRequest]) -> S
 
 
 def _passage_view(passage: Passage) -> PassageView:
-    return PassageView(**{name: getattr(passage, name) for name in PassageView.__struct_fields__})
+    same = {name: getattr(passage, name) for name in PassageView.__struct_fields__ if name != "ocr"}
+    return PassageView(**same, ocr=passage.recognised)

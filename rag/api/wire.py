@@ -66,7 +66,7 @@ def notice_json(notice: Notice) -> dict[str, Any]:
 
 
 def source_json(source: Source) -> dict[str, Any]:
-    """A numbered passage; `page` and `heading` only where the document has them."""
+    """A numbered passage; `page`, `line` and `heading` only where the document has them, `ocr` only where it is true."""
     shown: dict[str, Any] = {
         "n": source.n,
         "document": source.document,
@@ -80,6 +80,10 @@ def source_json(source: Source) -> dict[str, Any]:
     }
     if source.page is not None:
         shown["page"] = source.page
+    if source.line is not None:
+        shown["line"] = source.line
+    if source.recognised:
+        shown["ocr"] = True
     if source.heading:
         shown["heading"] = source.heading
     return shown

@@ -207,7 +207,8 @@ def _print_footnotes(answer: Collected) -> None:
         messages.print("[dim]The nearest passages:[/dim]")
         shown = list(answer.sources[:3])
     for source in shown:
-        page = f", page {source.page}" if source.page else ""
+        page = f", page {source.page}" if source.page else f", line {source.line}" if source.line else ""
+        page += ", recognised text" if source.recognised else ""
         heading = f" ({source.heading})" if source.heading else ""
         click.secho(f"[{source.n}] {source.title}{page}{heading}", bold=True)
         for quote in _quotes(answer.citations, source) or [source.text[:300]]:

@@ -199,7 +199,8 @@ export class AnswerView {
         .filter((span) => span.n === source.n);
       const number = this.transcript.number(source.n);
       const show = (event) => this.openSource(source, spans, event.currentTarget, number);
-      const place = [source.heading, source.page ? t("source.page", { page: source.page }) : ""].filter(Boolean);
+      const page = source.page ? t("source.page", { page: source.page }) : "";
+      const place = [source.heading, page, source.ocr ? t("source.ocr") : ""].filter(Boolean);
       return el(
         "li",
         {},

@@ -24,8 +24,9 @@ async function load(cursor) {
 }
 
 function chunk(item) {
-  const page = item.page ? t("source.page", { page: item.page }) : "";
-  const place = [item.heading, page, t("chunks.tokens", { count: item.tokens })].filter(Boolean).join(" · ");
+  const line = item.line ? t("source.line", { line: item.line }) : "";
+  const page = item.page ? t("source.page", { page: item.page }) : line;
+  const place = [item.heading, page, item.ocr ? t("source.ocr") : "", t("chunks.tokens", { count: item.tokens })].filter(Boolean).join(" · ");
   const href = `?start=${item.start}&end=${item.end}#passage`;
   return el("li", {}, el("a", { href }, t("chunks.one", { number: item.ordinal + 1 })), el("span", { class: "file-name" }, place), el("p", { class: "excerpt" }, item.text));
 }

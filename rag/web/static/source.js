@@ -86,7 +86,8 @@ export class SourcePanel {
   #head() {
     const { source, spans, number } = this.shown;
     const page = source.page ? t("source.page", { page: source.page }) : null;
-    const facts = [source.heading, page, t("source.version", { version: source.version })].filter(Boolean);
+    const line = source.line ? t("source.line", { line: source.line }) : null;
+    const facts = [source.heading, page ?? line, source.ocr ? t("source.ocr") : null, t("source.version", { version: source.version })].filter(Boolean);
     const cited = spans.length ? `&cited=${spans[0].start}-${spans[0].end}` : "";
     const original = `/api/v1/documents/${encodeURIComponent(source.document)}/original`;
     const close = { type: "button", class: "plain close", on: { click: () => this.close() } };

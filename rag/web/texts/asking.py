@@ -117,6 +117,8 @@ TEXTS: Mapping[str, str] = {
     "source.original": "Original file",
     "source.version": "Version {version}",
     "source.page": "Page {page}",
+    "source.line": "Line {line}",
+    "source.ocr": "Recognised text, may hold errors",
     "source.earlier": "Show earlier text",
     "source.later": "Show later text",
     "source.loading": "Loading the passage",
