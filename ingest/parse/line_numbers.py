@@ -26,13 +26,13 @@ def with_lines(document: Document, source: str) -> Document:
             if place + length <= len(words):
                 places.setdefault(tuple(words[place : place + length]), []).append(place)
     found: list[tuple[int, int]] = []
-    at, start = 0, 0
+    at = start = 0
     for text in document.text.split("\n"):
         own = [word.casefold() for word in _WORD.findall(text)]
-        place = _next(places, tuple(own[:_RUN]), at)
-        if place is not None:
-            found.append((start, lines[place]))
-            at = place + len(own)
+        known = _next(places, tuple(own[:_RUN]), at)
+        if known is not None:
+            found.append((start, lines[known]))
+            at = known + len(own)
         start += len(text) + 1
     return replace(document, lines=tuple(found))
 

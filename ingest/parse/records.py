@@ -77,7 +77,10 @@ def _add_records(builder: TextBuilder, value: Any) -> None:
 
 
 def _add_record(builder: TextBuilder, record: Any, path: str, number: int = 0) -> None:
-    """`number` is its line in the file, where one line holds all of it. Rows of one block: a record stays together, and is divided between its values when it is too long."""
+    """`number` is its line in the file, where one line holds all of it.
+
+    Rows of one block: a record stays together, and is divided between its values when it is too long.
+    """
     lines = [line for line in (" ".join(builder.cleaned(raw).split()) for raw in _lines(record, path, 0)) if line]
     builder.lines("paragraph", lines, numbers=[number] * len(lines) if number else ())
 

@@ -66,7 +66,7 @@ def notice_json(notice: Notice) -> dict[str, Any]:
 
 
 def source_json(source: Source) -> dict[str, Any]:
-    """A numbered passage; `page`, `line` and `heading` only where the document has them, `ocr` only where it is true."""
+    """A numbered passage; `page`, `line` and `heading` only where the document has them, `ocr` only where true."""
     shown: dict[str, Any] = {
         "n": source.n,
         "document": source.document,
