@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from index.database import Database
 from index.errors import BadCollection, CollectionExists, EmbedderMismatch, NoSuchCollection
+from index.old_versions import drop_old_versions
 from index.queries import (
     IN_LIMIT,
     collection_info,
@@ -228,6 +229,15 @@ class Catalog:
             for part in parts([key for key, _ in gone]):
                 session.execute(delete(Document).where(Document.key.in_(part)))
             return True
+
+    def drop_old_versions(self, id: str, keep: int) -> list[str]:
+        """Keep the newest `keep` versions of a document's name; returns the blobs of those that are gone."""
+        with self.database.write() as session:
+            gone = drop_old_versions(session, id, keep)
+            if gone:
+                collection = session.get_one(Collection, gone[0][1], with_for_update=True)
+                _log(session, collection, [("delete", key, name) for key, _, name, _ in gone])
+            return [blob for *_, blob in gone]
 
     def document(self, id: str) -> DocumentInfo:
         """One document, current or superseded. Raises NoSuchDocument."""

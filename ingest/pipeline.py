@@ -48,13 +48,21 @@ class Pipeline:
     """The way of one document. Several threads may use it: one document is parsed while another is embedded."""
 
     def __init__(
-        self, catalog: Catalog, embedder: Embedder, blobs: Blobs, limits: ParseLimits, parse: Parse = parse_in_child
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        blobs: Blobs,
+        limits: ParseLimits,
+        parse: Parse = parse_in_child,
+        keep_versions: int = 0,
     ) -> None:
+        """`keep_versions` of a name are kept, the newest; 0 keeps all."""
         self._catalog = catalog
         self._embedder = embedder
         self._blobs = blobs
         self._limits = limits
         self._parse = parse
+        self._keep = keep_versions
 
     def ingest(
         self,
@@ -96,6 +104,7 @@ class Pipeline:
         new = _new_document(collection, name, blob, document, chunks, vectors, report, self._embedder.stamp.key)
         progress(Progress("committing", pages, pages, len(chunks), len(chunks)))
         put = self._catalog.put_document(new)
+        self._drop_old_versions(put)
         clock.lap("commit")
         return IngestOutcome(
             put.document, put.outcome, put.version, report | {"seconds": report["seconds"] | clock.laps}
@@ -109,6 +118,12 @@ class Pipeline:
     def close(self) -> None:
         """Give the embedding model back."""
         self._embedder.close()
+
+    def _drop_old_versions(self, put: PutOutcome) -> None:
+        """After the commit: cut off here, the next version drops them."""
+        if self._keep and put.version > self._keep:
+            gone = self._catalog.drop_old_versions(put.document, self._keep)
+            Originals(self._catalog.database, self._blobs).remove(gone)
 
     def _known(self, put: PutOutcome, source: str) -> IngestOutcome:
         """The bytes were in already: from an earlier upload, or from this very one before a crash."""

@@ -228,7 +228,7 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> "Worker":
             ocr_languages=settings.ingest_ocr_languages,
         )
         blobs = Blobs(settings.data / "blobs")
-        return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse)
+        return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse, settings.ingest_versions)
 
     return Worker(database, settings.resolved_jobs_url, build, parent_pid=parent_pid)
 

@@ -106,6 +106,9 @@ class Settings:
     ingest_max_file_bytes: int = _setting(2 * 1024**3, "Largest upload.")
     ingest_parse_seconds: float = _setting(300.0, "Wall time one file may take to parse.")
     ingest_parse_memory_bytes: int = _setting(1536 * 1024**2, "Memory the parsing child process may use.")
+    ingest_versions: int = _setting(
+        20, "Versions of a document that are kept, the newest; answers come from the newest alone. 0: all."
+    )
     ingest_max_characters: int = _setting(50_000_000, "Longest text one file may yield.")
     ingest_ocr: str = _setting(
         "auto",

@@ -209,6 +209,20 @@ def show_document(ctx: click.Context, document: str, text: bool, as_json: bool) 
         print_table(("field", "value"), rows, empty="")
 
 
+@documents.command("versions")
+@click.argument("document")
+@json_option
+@click.pass_context
+def list_versions(ctx: click.Context, document: str, as_json: bool) -> None:
+    """List every version of a document's name that is kept, newest first; `documents show --text` reads one."""
+    found = open_catalog(ctx).versions(document)
+    if as_json:
+        print_json({"items": found, "next": None})
+        return
+    rows = ((d.id, d.version, d.state, d.characters, d.created_at) for d in found)
+    print_table(("id", "version", "state", "characters", "created"), rows, empty="")
+
+
 @documents.command("report")
 @click.argument("document", required=False)
 @click.option("--collection", "-c", help="Every file of this collection, worst first.")

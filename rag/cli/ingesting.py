@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,11 +24,21 @@ _POLL_SECONDS = 0.2
 @click.command("ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--collection", "-c", required=True, help="Name of the collection; it is created if there is none.")
+@click.option(
+    "--metadata",
+    "-m",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What the documents are to bear, as effective=2026-01-01.",
+)
 @click.option("--wait", is_flag=True, help="Show progress until all is searchable, then the report.")
 @json_option
 @click.pass_context
-def ingest(ctx: click.Context, paths: tuple[Path, ...], collection: str, wait: bool, as_json: bool) -> None:
+def ingest(
+    ctx: click.Context, paths: tuple[Path, ...], collection: str, metadata: tuple[str, ...], wait: bool, as_json: bool
+) -> None:
     """Take in files and folders. With --wait the exit code is 1 if a file failed."""
+    attributes = _attributes(metadata)
     settings = settings_of(ctx)
     parts = ingest_parts(settings)
     ctx.call_on_close(parts.close)
@@ -36,7 +46,7 @@ def ingest(ctx: click.Context, paths: tuple[Path, ...], collection: str, wait: b
     files = list(_files(paths))
     if not files:
         raise IngestError(f"{', '.join(map(str, paths))} holds no files; name a folder or files to take in")
-    batch, count, refused = _submit(parts, info, files)
+    batch, count, refused = _submit(parts, info, files, attributes)
     for name, reason in refused:
         messages.print(f"{name} was not accepted: {reason}", markup=False)
     if not wait:
@@ -48,6 +58,14 @@ def ingest(ctx: click.Context, paths: tuple[Path, ...], collection: str, wait: b
     _report(found, info, batch, as_json)
     if refused or any(job.state != "done" for job in found):
         ctx.exit(1)
+
+
+def _attributes(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    wrong = [one for one, (key, equals, _) in zip(given, pairs, strict=True) if not key or not equals]
+    if wrong:
+        raise click.UsageError(f"--metadata {wrong[0]} is no KEY=VALUE, as in effective=2026-01-01")
+    return {key: value for key, _, value in pairs}
 
 
 def _say_accepted(parts: IngestParts, batch: str, info: CollectionInfo, count: int, as_json: bool) -> None:
@@ -78,7 +96,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _submit(
-    parts: IngestParts, info: CollectionInfo, files: Sequence[tuple[Path, str]]
+    parts: IngestParts, info: CollectionInfo, files: Sequence[tuple[Path, str]], metadata: Mapping[str, str]
 ) -> tuple[str, int, list[tuple[str, str]]]:
     """(batch, how many jobs, files that were refused at the door with the reason)."""
     batch = parts.jobs.create_batch(info.id)
@@ -86,7 +104,7 @@ def _submit(
     for path, name in files:
         try:
             with path.open("rb") as stream:
-                count += len(parts.door.enter(info.id, name, stream, batch=batch).jobs)
+                count += len(parts.door.enter(info.id, name, stream, batch=batch, metadata=metadata).jobs)
         except UnreadableDocument as error:
             refused.append((name, str(error)))
     return batch, count, refused

@@ -18,7 +18,7 @@ OWN_COMMANDS = {
     "serve": ("rag.cli.serving", "Serve the API and the pages, with worker processes beside."),
     "worker": ("rag.cli.serving", "Run one ingestion worker until it is told to stop."),
     "ingest": ("rag.cli.ingesting", "Take in files and folders."),
-    "sync": ("rag.cli.syncing", "Make a collection follow a folder."),
+    "sync": ("rag.cli.syncing", "Make a collection follow a folder or a site."),
     "jobs": ("rag.cli.ingesting", "List, show, retry, pause and cancel ingestion jobs."),
     "ask": ("rag.cli.answering", "Answer a question from the documents of a collection, with footnotes."),
     "replay": ("rag.cli.replaying", "Ask the question of an answer again and show what differs."),

@@ -41,7 +41,7 @@ def sync(
     seconds: float,
     as_json: bool,
 ) -> None:
-    """Make a collection follow SOURCE: a folder, or an address of the web where `sources.web` is on.
+    """Make a collection follow a folder or a site. SOURCE is a path, or an address where `sources.web` is on.
 
     Only documents that came from this source are changed or removed.
     """
