@@ -46,10 +46,13 @@ class Rig:
     blobs: Blobs
     jobs: Jobs
     collection: str
+    jobs_url: str
 
     @property
-    def jobs_url(self) -> str:
-        return jobs_url(self.data)
+    def options(self) -> tuple[str, ...]:
+        """What tells a driver in another process where all this is."""
+        urls = () if self.database.is_sqlite else ("--database-url", self.database.url, "--jobs-url", self.jobs_url)
+        return (str(self.data), *urls)
 
     def submit(self, name: str, text: str, **options: str) -> JobInfo:
         return self.jobs.submit(self.collection, name, io.BytesIO(text.encode()), **options)
@@ -86,16 +89,20 @@ def _empty_databases() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in Path(folder).glob("*.db")}
 
 
-def open_rig(data: Path) -> Rig:
-    """Open the folder; made with its collection when it is new."""
-    if not (data / "footnote.db").exists():
+def open_rig(data: Path, database_url: str = "", jobs: str = "") -> Rig:
+    """Open the folder; made with its collection when it is new. The URLs are of a server, where one is used."""
+    if not database_url and not (data / "footnote.db").exists():
         with _ONE_AT_A_TIME:
             empty = _empty_databases()
         for name, content in empty.items():
             (data / name).write_bytes(content)
-    database = Database(f"sqlite:///{data / 'footnote.db'}")
+    database = Database(database_url or f"sqlite:///{data / 'footnote.db'}")
+    if database_url:
+        with _ONE_AT_A_TIME:
+            database.migrate()
     catalog = Catalog(database)
     found = catalog.collections()
     collection = found[0].id if found else catalog.create_collection("manuals").id
     blobs = Blobs(data / "blobs")
-    return Rig(data, database, catalog, blobs, Jobs(database, jobs_url(data), blobs), collection)
+    queue = jobs or jobs_url(data)
+    return Rig(data, database, catalog, blobs, Jobs(database, queue, blobs), collection, queue)

@@ -1,8 +1,6 @@
 """Killed at every step and at random times, nothing acknowledged is lost and nothing appears twice."""
 
-import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ import pytest
 from ingest.job import JobInfo
 from tests.ingest.forge import Forge
 from tests.ingest.job_rig import Rig, open_rig
+from tests.ingest.storm import check_storm, storm
 
 AT_ONCE = 4  # folders in work at a time: most of a run is waiting
 FILES = {
@@ -112,20 +111,7 @@ def test_invariant_8_an_acknowledged_upload_survives_the_kill_of_its_process(for
 
 @pytest.mark.real
 def test_invariant_8_workers_killed_at_random_times_lose_and_repeat_nothing(forge: Forge, tmp_path: Path) -> None:
-    chance = random.Random(8)
+    """`python -m tests.ingest.storm --kills 200` does the same for longer."""
     rig = open_rig(tmp_path)
-    jobs: list[JobInfo] = []
-    for turn in range(8):
-        jobs += [rig.submit(f"{turn}-{n}.txt", f"text {turn} {n}\n\nwith a second paragraph") for n in range(5)]
-        workers = [forge.start("work", rig.data, "--parse-seconds", "0.02") for _ in range(2)]
-        time.sleep(chance.uniform(0.2, 3.0))
-        for worker in workers:
-            worker.kill()
-        with rig.database.write() as session:
-            # Attempts are bounded, and this test kills without mercy.
-            session.connection().exec_driver_sql("UPDATE jobs SET attempts = 0 WHERE state NOT IN ('done', 'failed')")
-    assert work(forge, rig) == 0
-    check(rig, jobs)
-    assert rig.jobs.counts() == {"done": 40}
-    assert rig.catalog.latest_seq() == 40
+    check_storm(rig, storm(rig, forge, 12))
     rig.close()

@@ -77,6 +77,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("mode", choices=("work", "submit"))
     parser.add_argument("data", type=Path)
     parser.add_argument("uploads", nargs="*", help="texts that `submit` submits")
+    parser.add_argument("--database-url", default="")
+    parser.add_argument("--jobs-url", default="")
     parser.add_argument("--die-at", type=int, default=0)
     parser.add_argument("--parse-seconds", type=float, default=0.0)
     parser.add_argument("--die-on", default="")
@@ -84,7 +86,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--real-parser", action="store_true")
     options = parser.parse_args(arguments)
-    database = DyingDatabase(f"sqlite:///{options.data / 'footnote.db'}", Steps(options.die_at))
+    options.jobs_url = options.jobs_url or jobs_url(options.data)
+    url = options.database_url or f"sqlite:///{options.data / 'footnote.db'}"
+    database = DyingDatabase(url, Steps(options.die_at))
     (work if options.mode == "work" else submit)(options, database)
     database.close()
 
@@ -105,10 +109,10 @@ def work(options: argparse.Namespace, database: DyingDatabase) -> None:
     def build() -> Pipeline:
         return Pipeline(Catalog(database), HashEmbedder(), blobs, ParseLimits(), parse)
 
-    jobs = Jobs(database, jobs_url(options.data), blobs)
+    jobs = Jobs(database, options.jobs_url, blobs)
     if options.until_idle:
         threading.Thread(target=_watch, args=(jobs, stop), daemon=True).start()
-    Worker(database, jobs_url(options.data), build, parent_pid=options.parent).run(stop)
+    Worker(database, options.jobs_url, build, parent_pid=options.parent).run(stop)
     jobs.close()
 
 
@@ -121,7 +125,7 @@ def _watch(jobs: Jobs, stop: threading.Event) -> None:
 def submit(options: argparse.Namespace, database: DyingDatabase) -> None:
     """Submits each text as a file; the id of each job that was acknowledged is a line of the file `acknowledged`."""
     blobs = Blobs(options.data / "blobs", files=DyingFiles(database.steps))
-    jobs = Jobs(database, jobs_url(options.data), blobs)
+    jobs = Jobs(database, options.jobs_url, blobs)
     collection = Catalog(database).collections()[0].id
     with (options.data / "acknowledged").open("w", buffering=1) as acknowledged:
         for number, text in enumerate(options.uploads):
