@@ -49,14 +49,14 @@ async def ask_all(
 ) -> list[Asked]:
     """Ask every question, at most `parallel` at a time; answers in the order of the questions.
 
-    `answered` hears of each answer at once, with its place.
+    `answered` hears of each answer at once, with its place, in a thread beside the event loop: it may write.
     """
     places = asyncio.Semaphore(parallel)
 
     async def one(place: int, ask: Ask) -> Asked:
         async with places:
             answer = await ask_once(app, ask)
-            answered(place, answer)
+            await asyncio.to_thread(answered, place, answer)
             return answer
 
     return await asyncio.gather(*(one(place, ask) for place, ask in enumerate(asks)))
@@ -71,7 +71,7 @@ async def ask_once(app: App, ask: Ask) -> Asked:
             async for event in events:
                 _take(answer, event)
                 if isinstance(event, Done):
-                    judged = app.history.trace(event.trace).get("answerability")
+                    judged = (await asyncio.to_thread(app.history.trace, event.trace)).get("answerability")
                     answer.evidence = float(judged["score"]) if judged else 0.0
     except Exception as error:
         # Whatever failed, the question was asked: the case scores zero and is counted.

@@ -1,4 +1,4 @@
-"""What can be wrong with an evaluation. These never reach HTTP, so they stand outside the tree of `FootnoteError`."""
+"""What can be wrong with an evaluation. `eval/web_room.py` says how HTTP tells it, since `rag` knows no evaluation."""
 
 
 class EvaluationError(Exception):
@@ -15,6 +15,26 @@ class NothingToAsk(EvaluationError):
 
 class NoSuchRun(EvaluationError):
     """No run has this id."""
+
+
+class NoSuchSuite(EvaluationError):
+    """No suite has this id or name."""
+
+
+class NoSuchCase(EvaluationError):
+    """The suite has no such case."""
+
+
+class SuiteTaken(EvaluationError):
+    """Another suite has this name."""
+
+
+class CaseTaken(EvaluationError):
+    """The suite has a case of this id, or is full."""
+
+
+class RunBusy(EvaluationError):
+    """The service runs one suite at a time, and one is running."""
 
 
 class Regression(EvaluationError):

@@ -1,5 +1,6 @@
 """Reads suites of one's own, JSON lines or YAML, into cases. Knows no metric and never asks anything."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,30 +20,58 @@ def read_suite(path: Path, limit: int | None = None) -> tuple[Case, ...]:
 
     `.yaml` and `.yml` hold `cases` (and a `collection` for those that name none), all else one JSON object a line.
     """
-    rows = _yaml_rows(path) if path.suffix.lower() in {".yaml", ".yml"} else list(json_rows(path, "question"))
-    cases = [_case(row, f"case {row.get('id') or number} of {path}", number) for number, row in enumerate(rows, 1)]
+    rows = read_rows(path)
+    cases = [case_of(row, f"case {row.get('id') or number} of {path}", number) for number, row in enumerate(rows, 1)]
     return tuple(distinct(evenly(cases, limit), path))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a suite's file as they stand, each with a question. Raises DatasetUnreadable."""
+    return _yaml_rows(path) if path.suffix.lower() in {".yaml", ".yml"} else list(json_rows(path, "question"))
 
 
 def suite_yaml(cases: Sequence[Case]) -> str:
     """The cases as a YAML suite that reads back the same; fields without a value are left out."""
-    rows = [
-        {name: _plain(value) for name, value in asdict(case).items() if value and name != "documents"} for case in cases
-    ]
+    rows = [row_of(case) for case in cases]
     text: str = yaml.safe_dump({"cases": rows}, sort_keys=False, allow_unicode=True, width=110)
     return text
+
+
+def row_of(case: Case) -> dict[str, Any]:
+    """A case as a line of a suite's file; fields without a value are left out."""
+    return {name: _plain(value) for name, value in asdict(case).items() if value and name != "documents"}
 
 
 def _plain(value: Any) -> Any:
     return [dict(item) if isinstance(item, Mapping) else item for item in value] if isinstance(value, tuple) else value
 
 
+def rows_of(text: str, where: str) -> list[dict[str, Any]]:
+    """The lines of a suite in a text: JSON lines when it begins with a brace, else YAML. Raises DatasetUnreadable."""
+    if not text.lstrip().startswith("{"):
+        return _rows_of_yaml(text, where)
+    try:
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise DatasetUnreadable(f"{where} is not JSON with one object a line ({error}); mend it") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise DatasetUnreadable(f"{where} is not JSON with one object a line; write each case as one object")
+    return rows
+
+
 def _yaml_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        whole = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _rows_of_yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise DatasetUnreadable(f"{path} cannot be read ({error.strerror or error}); name an existing file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DatasetUnreadable(f"{path} is not YAML ({error}); mend it") from error
+
+
+def _rows_of_yaml(text: str, path: str) -> list[dict[str, Any]]:
+    try:
+        whole = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise DatasetUnreadable(f"{path} is not YAML ({said}); mend it") from error
     rows = whole.get("cases") if isinstance(whole, dict) else None
@@ -52,16 +81,23 @@ def _yaml_rows(path: Path) -> list[dict[str, Any]]:
     return [shared | row for row in rows]
 
 
-def _case(row: Mapping[str, Any], where: str, number: int) -> Case:
+def case_of(row: Mapping[str, Any], where: str, number: int) -> Case:
+    """A case from a line of a suite's file; `where` names it in errors. Raises DatasetUnreadable."""
     unknown = sorted(set(row) - _FIELDS)
     if unknown:
         known = ", ".join(sorted(_FIELDS))
         raise DatasetUnreadable(f"{where} has {', '.join(unknown)}, which no case has; known are {known}")
-    if not str(row.get("question") or "").strip():
+    if isinstance(row.get("question"), list | dict) or not str(row.get("question") or "").strip():
         raise DatasetUnreadable(f"{where} lacks question; write what is asked")
     for name in (*_LISTS, "spans"):
-        if not isinstance(row.get(name) or [], list):
-            raise DatasetUnreadable(f"{where} has {name} {row[name]!r}, but a list was wanted")
+        found = row.get(name) or []
+        if not isinstance(found, list):
+            shown = "that are a mapping" if isinstance(found, dict) else f"{found!r}"
+            raise DatasetUnreadable(f"{where} has {name} {shown}, but a list was wanted")
+    for name in _LISTS:
+        # Written out, a list of lists that refer to each other may be far longer than the file.
+        if any(isinstance(item, list | dict) for item in row.get(name) or ()):
+            raise DatasetUnreadable(f"{where} has {name} within {name}; write plain texts")
     texts = {name: tuple(map(str, row.get(name) or ())) for name in _LISTS}
     spans = tuple(_span(span, where) for span in row.get("spans") or ())
     kind = _kind(row, where)

@@ -18,6 +18,7 @@ from index.errors import NoSuchDocument
 from rag.answer import Ask
 from rag.app import App
 from rag.course import Mode
+from rag.history import EVALUATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,12 @@ class CatalogLibrary:
 Keep = Callable[[Case, Score, Sequence[str]], None]
 
 
-def run_cases(
+def run_cases(app: App, cases: Sequence[Case], **how: Any) -> SuiteRun:
+    """`ask_cases` on an event loop of its own, for commands. Raises what it raises."""
+    return asyncio.run(ask_cases(app, cases, **how))
+
+
+async def ask_cases(
     app: App,
     cases: Sequence[Case],
     *,
@@ -64,19 +70,23 @@ def run_cases(
     asked: Callable[[int], None] = lambda _: None,
     known: Mapping[str, Score] | None = None,
     keep: Keep = lambda _case, _score, _cited: None,
+    background: bool = False,
 ) -> SuiteRun:
     """Ask every case in its collection, or all in `collection` (name or id), and score the answers.
 
+    In the `background` the questions go after those of people.
     `threshold` decides instead of those of settings and collections. Cases with a `known` score are not asked again.
-    `keep` gets each new score with the cited texts, at once.
+    `keep` gets each new score with the cited texts, at once, in a thread beside the event loop.
     Raises NothingToAsk when a case names no collection and none is given; NoSuchCollection; NoSuchModel.
     """
     if model is not None:
-        app.models.get(model)  # an unknown model is one error at the start, not a crash of every case
+        # An unknown model is one error at the start, not a crash of every case.
+        await asyncio.to_thread(app.models.get, model)
     scores = {case.id: known[case.id] for case in cases if known and case.id in known}
     asked(len(scores))
     left = [case for case in cases if case.id not in scores]
-    asks = [replace(ask, evidence_threshold=threshold) for ask in _asks(app, left, collection, model, mode)]
+    plain = await asyncio.to_thread(_asks, app, left, collection, model, mode)
+    asks = [replace(ask, evidence_threshold=threshold, background=background) for ask in plain]
     library = CatalogLibrary(app.catalog)
     by_id: dict[str, Asked] = {}
 
@@ -86,8 +96,8 @@ def run_cases(
         keep(case, scores[case.id], [span.text for span in cited_spans(answer, library)])
         asked(1)
 
-    asyncio.run(ask_all(app, asks, parallel=parallel, answered=answered))
-    return SuiteRun(by_id, scores, summarise(cases, scores))
+    await ask_all(app, asks, parallel=parallel, answered=answered)
+    return SuiteRun(by_id, scores, await asyncio.to_thread(summarise, cases, scores))
 
 
 def _asks(app: App, cases: Sequence[Case], collection: str | None, model: str | None, mode: Mode) -> list[Ask]:
@@ -99,7 +109,7 @@ def _asks(app: App, cases: Sequence[Case], collection: str | None, model: str | 
             raise NothingToAsk(f"case {case.id} names no collection; name one with --collection")
         if name not in ids:
             ids[name] = app.catalog.collection(name).id
-        asks.append(Ask(case.question, (ids[name],), model=model, mode=mode))
+        asks.append(Ask(case.question, (ids[name],), model=model, mode=mode, tenant=EVALUATION))
     return asks
 
 

@@ -169,7 +169,11 @@ def problem_for(error: BaseException, instance: str) -> Problem:
 
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The exception handler of `/api` and everything without a form of its own."""
-    problem = problem_for(error, request.scope["path"])
+    return told(problem_for(error, request.scope["path"]))
+
+
+def told(problem: Problem) -> Response[dict[str, Any]]:
+    """A problem as it is sent."""
     return Response(problem.body(), status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers())
 
 

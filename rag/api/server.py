@@ -56,6 +56,8 @@ def create_server(app: App) -> Litestar:
         yield
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        for close in server.state.closing:
+            await close()
         await running.close()
 
     api = Router(
@@ -107,4 +109,5 @@ def create_server(app: App) -> Litestar:
     gate = Gate(server.asgi_handler, app)
     server.asgi_handler = Guard(gate, settings.server_allowed_hosts)
     server.state.running = running
+    server.state.closing = []  # what routes of rooms above this one have running
     return server

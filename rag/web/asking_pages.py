@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 
 from index.rows import CollectionInfo
 from rag.api.permit import known, permit_of, reviewers
-from rag.web.frame import FOLDER, PageRequest, brief, page
+from rag.web.frame import FOLDER, PageRequest, brief, page, pages_of_others
 
 _EXAMPLES: Final[Mapping[str, Any]] = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
 
@@ -32,7 +32,9 @@ def history_page(request: PageRequest) -> Response[str]:
 @get("/review", include_in_schema=False, sync_to_thread=True, opt=reviewers())
 def review_page(request: PageRequest) -> Response[str]:
     """What people said of answers."""
-    return page(request, "review.html", {}, active="review")
+    names = {info.id: info.name for info in permit_of(request).collections()}
+    data = {"evaluates": bool(pages_of_others()), "collections": names}
+    return page(request, "review.html", data, active="review")
 
 
 def _chosen(collections: Sequence[CollectionInfo], wanted: str | None) -> CollectionInfo | None:

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from eval.datasets import Case
 from eval.runs import Runs
 from eval.scoring import Score
-from eval.web_pages import points, trends
+from eval.web_plots import confidences, height, times, trends
 from rag.access.policy import COMMAND_LINE
 from tests.rag.access.people import World, populate
 from tests.rag.conftest import Http, Service, build, client_of  # noqa: F401  # a fixture
@@ -47,9 +47,9 @@ async def test_runs_are_listed_shown_compared_and_downloaded(build: Callable[...
     async with client_of(service) as http:
         listed = await seen(http, "/runs")
         assert [link.text for link in listed.select("tbody a")] == [second, first]
-        assert len(listed.select("polyline")) == 1
+        assert len(listed.select("polyline.right")) == 1
         shown = await seen(http, f"/runs/{first}?show=wrong")
-        assert [title.text for title in shown.select("h3")] == ["Question 1?", "Question 2?"]
+        assert [title.text for title in shown.select(".opinions h3")] == ["Question 1?", "Question 2?"]
         assert "0.100 – 0.900" in shown.text
         assert "It is <b>30</b> minutes." in shown.text
         compared = await seen(http, f"/runs/{first}/compare/{second}")
@@ -74,6 +74,19 @@ async def test_a_run_is_seen_by_who_may_read_what_it_quotes(build: Callable[...,
         assert (await http.get("/runs", headers=world.headers("reader"))).status_code == 403
 
 
-def test_a_trend_needs_two_finished_runs() -> None:
+def test_a_trend_needs_two_finished_runs(build: Callable[..., Service]) -> None:  # noqa: F811
+    service = build("x")
     assert trends([]) == []
-    assert points([0.0, 1.0]) == "0.0,34.0 220.0,2.0"
+    first, second = a_run(service, (True, False, False)), a_run(service, (True, True, False))
+    (trend,) = trends(Runs(service.app.database).runs())
+    assert [mark.run for mark in trend.marks] == [first, second]
+    assert [mark.y for mark in trend.marks] == [height(1 / 3), height(2 / 3)]
+    assert height(1) < height(0.5) < height(0)
+
+
+def test_cases_fall_into_bars_of_confidence_and_time(build: Callable[..., Service]) -> None:  # noqa: F811
+    service = build("x")
+    cases = Runs(service.app.database).cases(a_run(service, (True, True, False)))
+    (bar,) = confidences(cases)
+    assert (bar.name, bar.right, bar.others, bar.right_share + bar.others_share) == ("0.9 – 1.0", 2, 1, 1.0)
+    assert [(bar.name, bar.right, bar.others) for bar in times(cases)] == [("≤ 0.25 s", 2, 1)]

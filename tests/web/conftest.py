@@ -28,6 +28,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 START_SECONDS = 240.0  # the first start converts the embedding model
+SHOTS = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / "build" / "screenshots")
 READY = re.compile(r"Footnote is ready: (http://\S+)")
 
 
@@ -84,6 +85,12 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+def kept(page: Page, name: str) -> None:
+    """Keep how a page looks now, for people; nothing is compared with it."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
 
 @pytest.fixture

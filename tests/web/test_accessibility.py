@@ -1,6 +1,7 @@
 """Every page before axe-core in light and dark, on a phone, and by keyboard alone."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from eval.runs import Runs
+from eval.scoring import Score
+from eval.suite_shelf import SuiteShelf
 from tests.rag.conftest import Service
+from tests.web.conftest import kept
 from tests.web.live import served
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
@@ -20,6 +25,7 @@ JUDGE = """async () => {
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" / ")}`);
 }"""
+SCORE = Score("", "quoted", True, False, True, 1.0, (1,), 1, True, True, 4, 0.1, 0.9, "It is 30 minutes.", "")
 TEXT = "The reset link is valid for 30 minutes.\n\nChoose a password of 12 characters."
 
 
@@ -29,6 +35,17 @@ def service(build: Callable[..., Service]) -> Service:
     guides = service.collection("guides", description="All guides")
     service.document(guides, TEXT)
     service.pdf_document(guides, "The hub restarts by itself.")
+    shelf, runs = SuiteShelf(service.app.database), Runs(service.app.database)
+    suite = shelf.create("Links", guides, "Everything about links")
+    shelf.add(
+        suite.id, [{"id": f"c{n}", "question": f"How long is link {n} valid?", "answers": ["30"]} for n in (1, 2)]
+    )
+    for right in (False, True):
+        run, _ = runs.begin("Links", shelf.cases(suite.id), {"corpus": guides, "right": right})
+        for case in shelf.cases(suite.id):
+            runs.record(run, case, replace(SCORE, case=case.id, right=right), ["The link is valid for 30 minutes."])
+        share = {"questions": 2, "answered_right": float(right), "intervals": {"answered_right": [0.2, 0.9]}}
+        runs.finish(run, share)
     return service
 
 
@@ -68,6 +85,14 @@ def a_collection(page: Page) -> None:
     page.locator("#found .excerpt").first.wait_for()
 
 
+def a_suite(page: Page, suite: str) -> None:
+    """Its cases, one of them being edited, and a new one."""
+    page.goto(f"/suites/{suite}")
+    page.get_by_role("button", name="Edit: How long is link 2 valid?").click()
+    page.get_by_role("button", name="Add a case").click()
+    page.locator("#new-case textarea").first.wait_for()
+
+
 def seen(service: Service) -> dict[str, Callable[[Page], object]]:
     """Each page, and what makes it show everything."""
     document = next(iter(service.app.catalog.documents(service.app.catalog.collection("guides").id, 10, None).items))
@@ -80,7 +105,13 @@ def seen(service: Service) -> dict[str, Callable[[Page], object]]:
 
         return show
 
+    suite = SuiteShelf(service.app.database).suite("Links").id
+    after, before = (run.id for run in Runs(service.app.database).runs())
     return {
+        "runs": plain("/runs", ".trend"),
+        "run": plain(f"/runs/{after}", ".bars"),
+        "compare": plain(f"/runs/{before}/compare/{after}", ".beside"),
+        "suite": lambda page: a_suite(page, suite),
         "answer": everything_open,
         "ask": plain("/"),
         "history": plain("/history", ".rows li"),
@@ -106,6 +137,7 @@ def test_axe_finds_nothing_serious(browser: Browser, address: str, service: Serv
     found = {}
     for name, show in seen(service).items():
         show(page)
+        kept(page, f"{name.replace(' ', '-')}-{scheme}")
         page.evaluate(AXE)
         complaints = page.evaluate(JUDGE)
         if complaints:
@@ -123,6 +155,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, address: str, service: 
     wide = {}
     for name, show in seen(service).items():
         show(page)
+        kept(page, f"{name.replace(' ', '-')}-phone")
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 360:
             wide[name] = width

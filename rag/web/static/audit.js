@@ -1,9 +1,11 @@
 // The audit log: filtered, page by page, and whether it is whole.
 
-import { el, showProblem, t } from "./page.js";
+import { el, t } from "./page.js";
+import { attempts } from "./deed.js";
 import { api } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("audit-problem"));
 const moments = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 let following = null; // cursor of the next page
 
@@ -31,15 +33,6 @@ function wanted() {
     query.set(name, day ? day.toISOString() : value);
   }
   return query;
-}
-
-async function attempt(deed) {
-  showProblem(byId("audit-problem"), "");
-  try {
-    await deed();
-  } catch (error) {
-    showProblem(byId("audit-problem"), error.message);
-  }
 }
 
 async function load(cursor) {

@@ -1,6 +1,7 @@
 // The page of a collection: its documents, uploads and their jobs, deletion.
 
 import { announce, el, pageData, showProblem, t } from "./page.js";
+import { attempts, confirmed } from "./deed.js";
 import { api } from "./api.js";
 import { beginChange } from "./collection_change.js";
 import { Jobs } from "./jobs.js";
@@ -10,6 +11,7 @@ import { MOST_FILES, dropped, picked, send } from "./upload.js";
 
 const AT_ONCE = 2; // uploads sent at the same time
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("problem"));
 const collection = pageData.collection;
 const base = `collections/${encodeURIComponent(collection.id)}/documents`;
 const rows = byId("documents").querySelector("tbody");
@@ -72,25 +74,13 @@ function bytes(size) {
   return `${sizes.format(value)} ${units[0]}`;
 }
 
-function confirmDelete(info) {
-  const dialog = byId("confirm");
-  byId("confirm-text").textContent = t("documents.delete.text", { name: info.title || info.name });
-  dialog.returnValue = "";
-  dialog.addEventListener(
-    "close",
-    async () => {
-      if (dialog.returnValue !== "delete") return;
-      try {
-        await api(`documents/${encodeURIComponent(info.id)}`, { method: "DELETE" });
-        announce(t("documents.deleted", { name: info.name }));
-        await load();
-      } catch (error) {
-        showProblem(byId("problem"), error.message);
-      }
-    },
-    { once: true },
-  );
-  dialog.showModal();
+async function confirmDelete(info) {
+  if (!(await confirmed(t("documents.delete.text", { name: info.title || info.name })))) return;
+  await attempt(async () => {
+    await api(`documents/${encodeURIComponent(info.id)}`, { method: "DELETE" });
+    announce(t("documents.deleted", { name: info.name }));
+    await load();
+  });
 }
 
 async function upload(files) {

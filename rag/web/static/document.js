@@ -1,12 +1,14 @@
 // The page of a document: brings the cited passage into view, previews chunks, replaces and deletes.
 
 import { el, pageData, showProblem, t } from "./page.js";
+import { attempts, confirmed } from "./deed.js";
 import { api } from "./api.js";
 import { send } from "./upload.js";
 
 const EVERY = 700; // milliseconds between looks at a job
 const ENDED = ["done", "failed", "cancelled"];
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("problem"));
 const info = pageData.document;
 const path = `documents/${encodeURIComponent(info.id)}`;
 
@@ -35,15 +37,6 @@ const preview = () => chunks.open && chunks.querySelector("ol").childElementCoun
 chunks.addEventListener("toggle", preview);
 more.addEventListener("click", () => attempt(() => load(following)));
 
-async function attempt(deed) {
-  showProblem(byId("problem"), "");
-  try {
-    await deed();
-  } catch (error) {
-    showProblem(byId("problem"), error.message);
-  }
-}
-
 function say(text) {
   showProblem(byId("said"), text);
 }
@@ -69,15 +62,10 @@ byId("replace")?.addEventListener("change", (event) => {
   event.target.value = "";
   if (file) attempt(() => replace(file));
 });
-byId("delete")?.addEventListener("click", () => {
-  const dialog = byId("confirm");
-  dialog.returnValue = "";
-  const closed = () =>
-    dialog.returnValue === "delete" &&
-    attempt(async () => {
-      await api(path, { method: "DELETE" });
-      location.assign(`/collections/${encodeURIComponent(info.collection)}`);
-    });
-  dialog.addEventListener("close", closed, { once: true });
-  dialog.showModal();
-});
+byId("delete")?.addEventListener("click", () =>
+  attempt(async () => {
+    if (!(await confirmed())) return;
+    await api(path, { method: "DELETE" });
+    location.assign(`/collections/${encodeURIComponent(info.collection)}`);
+  }),
+);

@@ -1,10 +1,12 @@
 // What was asked before: searched, pinned, renamed, shared, exported, deleted. Knows no answer.
 
-import { announce, el, showProblem, t } from "./page.js";
+import { announce, el, t } from "./page.js";
+import { attempts, confirmed } from "./deed.js";
 import { api } from "./api.js";
 
 const PAUSE = 250; // milliseconds after the last letter before the search begins
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("problem"));
 const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 let following = null; // cursor of the next page
 let turn = 0; // a slow answer for an earlier search must not overwrite a later one
@@ -26,15 +28,6 @@ async function load(cursor = null) {
   byId("others").append(...page.items.map(row));
   following = page.next;
   byId("more").hidden = following === null;
-}
-
-async function attempt(deed) {
-  showProblem(byId("problem"), "");
-  try {
-    await deed();
-  } catch (error) {
-    showProblem(byId("problem"), error.message);
-  }
 }
 
 function row(info) {
@@ -89,19 +82,13 @@ function rename(info, change) {
   byId("new-title").select();
 }
 
-function remove(info, path) {
-  const dialog = byId("confirm");
-  byId("confirm-text").textContent = t("history.delete.text", { name: info.title });
-  dialog.returnValue = "";
-  const closed = () =>
-    dialog.returnValue === "delete" &&
-    attempt(async () => {
-      await api(path, { method: "DELETE" });
-      announce(t("documents.deleted", { name: info.title }));
-      await load();
-    });
-  dialog.addEventListener("close", closed, { once: true });
-  dialog.showModal();
+async function remove(info, path) {
+  if (!(await confirmed(t("history.delete.text", { name: info.title })))) return;
+  await attempt(async () => {
+    await api(path, { method: "DELETE" });
+    announce(t("documents.deleted", { name: info.title }));
+    await load();
+  });
 }
 
 let timer = 0;

@@ -1,6 +1,7 @@
 // What was answered and what it cost: bars over days, sums by person, model or collection. Knows no limit.
 
-import { el, pageData, showProblem, t } from "./page.js";
+import { el, pageData, t } from "./page.js";
+import { attempts } from "./deed.js";
 import { listed } from "./api.js";
 import { drawBars } from "./chart.js";
 
@@ -16,6 +17,7 @@ const NAMES = {
   collection: (line) => line.collections.map((id) => pageData.collections[id] ?? id).join(", ") || t("usage.gone"),
 };
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("problem"));
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 const form = byId("usage-filter");
 let turn = 0; // a slow answer for an earlier choice must not overwrite a later one
@@ -54,14 +56,5 @@ function row(sum) {
   return el("tr", {}, el("td", {}, sum.name), ...figures.map((figure) => el("td", { class: "number" }, numbers.format(figure))));
 }
 
-async function attempt() {
-  showProblem(byId("problem"), "");
-  try {
-    await load();
-  } catch (error) {
-    showProblem(byId("problem"), error.message);
-  }
-}
-
-form.addEventListener("change", attempt);
-attempt();
+form.addEventListener("change", () => attempt(load));
+attempt(load);

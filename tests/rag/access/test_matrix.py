@@ -1,5 +1,6 @@
 """Every route of the OpenAPI document, called by everybody: who gets in, who is refused, and who learns nothing."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from eval.runs import Runs
+from eval.suite_shelf import SuiteShelf
 from rag.access.policy import COMMAND_LINE
 from rag.review import Opinion
 from tests.rag.access.people import EVERYBODY, MARK, NOBODY, PASSWORD, STRANGERS, World, populate
@@ -66,9 +69,12 @@ MAKERS: Mapping[str, Callable[[World], str]] = {
     "job": lambda world: world.job(COLLECTION(world)),
     "batch": lambda world: world.batch(COLLECTION(world)),
     "group": lambda world: world.service.app.access.grants.create_group("a group", COMMAND_LINE).id,
+    "suite": lambda world: SuiteShelf(world.service.app.database).create(f"{MARK} suite", COLLECTION(world), MARK).id,
+    "empty": lambda world: SuiteShelf(world.service.app.database).create(f"{MARK} empty", COLLECTION(world)).id,
+    "run": lambda world: Runs(world.service.app.database).begin(f"{MARK} suite", (), {"corpus": COLLECTION(world)})[0],
 }
-COLLECTION, DOCUMENT, PDF, JOB, BATCH, GROUP = (
-    shared(name) for name in ("collection", "document", "pdf", "job", "batch", "group")
+COLLECTION, DOCUMENT, PDF, JOB, BATCH, GROUP, SUITE, AN_EMPTY_SUITE, RUN = (
+    shared(name) for name in ("collection", "document", "pdf", "job", "batch", "group", "suite", "empty", "run")
 )
 
 
@@ -122,6 +128,35 @@ def a_feedback(world: World) -> Call:
     return Call({"feedback": given.id}, {"json": {"state": "done"}})
 
 
+def of_suite(**sent: Any) -> Callable[[World], Call]:
+    return lambda world: Call({"suite": SUITE(world)}, sent)
+
+
+def a_case_to_come(world: World) -> Call:
+    return Call({"suite": SUITE(world)}, {"json": A_CASE | {"id": f"c{world.number()}"}})
+
+
+def a_case(world: World) -> Call:
+    shelf = SuiteShelf(world.service.app.database)
+    if not any(case.id == "c-0" for case in shelf.cases(SUITE(world))):
+        shelf.add(SUITE(world), [A_CASE | {"id": "c-0"}])
+    return Call({"suite": SUITE(world), "case": "c-0"}, {"json": A_CASE})
+
+
+def a_file_of_cases(world: World) -> Call:
+    row = A_CASE | {"id": f"c{world.number()}"}
+    return Call({"suite": SUITE(world)}, {"json": {"text": json.dumps(row)}})
+
+
+def a_suite_of_its_own(world: World) -> Call:
+    made = SuiteShelf(world.service.app.database).create(f"{MARK} {world.number()}", COLLECTION(world))
+    return Call({"suite": made.id}, {"json": {"description": MARK}})
+
+
+def of_run(world: World) -> Call:
+    return Call({"run": RUN(world)})
+
+
 def of_collection_query(world: World) -> Call:
     return Call({}, {"params": {"collection": COLLECTION(world)}})
 
@@ -132,6 +167,11 @@ PICTURE_READ = Row(READERS, lambda world: Call({"document": PDF(world), "page": 
 ANSWER_READ = Row((*ADMINS, "reader", "evaluator"), an_answer, HIDDEN | {"manager": 404, "writer": 404})
 BATCH_READ, BATCH_WRITE = (Row(who, lambda world: Call({"batch": BATCH(world)}), HIDDEN) for who in (READERS, WRITERS))
 ONLY_ADMINS = Row(ADMINS)
+A_CASE: Mapping[str, Any] = {"question": MARK, "answers": [MARK]}
+SUITES_READ = Row((*ADMINS, "evaluator"), of_suite())
+SUITES_CHANGED = Row((*ADMINS, "evaluator"), a_suite_of_its_own)
+CASES = Row((*ADMINS, "evaluator"), a_case)
+RUNS = Row((*ADMINS, "evaluator"), of_run)
 REVIEWERS = Row((*ADMINS, "evaluator"))
 GROUPED = Row(ADMINS, lambda world: Call({"group": GROUP(world)}, {"json": {"name": f"group {world.number()}"}}))
 FOREIGN = {persona: 404 for persona in KNOWN if persona != "reader"}
@@ -144,6 +184,10 @@ MATRIX: Mapping[str, Row] = {
     "GET /api/v1/session": Row(KNOWN),
     "DELETE /api/v1/session": Row(KNOWN),
     "POST /api/v1/session/password": Row((), body(lambda world: {"current": PASSWORD, "new": PASSWORD})),
+    "GET /api/v1/session/codes": Row(KNOWN),
+    "POST /api/v1/session/codes": Row(()),  # only in a session, and these all come with keys
+    "PUT /api/v1/session/codes": Row((), body(lambda world: {"code": "123456"})),
+    "POST /api/v1/session/codes/off": Row((), body(lambda world: {"code": "123456"})),
     "GET /api/v1/people": ONLY_ADMINS,
     "POST /api/v1/people": Row(ADMINS, body(lambda world: {"name": f"person {world.number()}"})),
     "GET /api/v1/people/{person}": Row(ADMINS, lambda world: Call({"person": world.people["reader"]})),
@@ -236,6 +280,26 @@ MATRIX: Mapping[str, Row] = {
     "GET /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),
     "PATCH /api/v1/conversations/{conversation}": Row(("reader",), a_conversation, FOREIGN),
     "DELETE /api/v1/conversations/{conversation}": Row(KNOWN, lambda world: Call({"conversation": "v_none"})),
+    "GET /api/v1/suites": REVIEWERS,
+    "POST /api/v1/suites": Row(
+        REVIEWERS.allowed, body(lambda world: {"name": f"suite {world.number()}", "collection": COLLECTION(world)})
+    ),
+    "GET /api/v1/suites/{suite}": SUITES_READ,
+    "PATCH /api/v1/suites/{suite}": SUITES_CHANGED,
+    "DELETE /api/v1/suites/{suite}": SUITES_CHANGED,
+    "GET /api/v1/suites/{suite}/cases": SUITES_READ,
+    "POST /api/v1/suites/{suite}/cases": Row(REVIEWERS.allowed, a_case_to_come),
+    "PUT /api/v1/suites/{suite}/cases/{case}": CASES,
+    "DELETE /api/v1/suites/{suite}/cases/{case}": CASES,
+    "POST /api/v1/suites/{suite}/import": Row(REVIEWERS.allowed, a_file_of_cases),
+    "GET /api/v1/suites/{suite}/export": SUITES_READ,
+    "GET /api/v1/runs": REVIEWERS,
+    # Nobody may run a suite that has no case: whoever may is told so.
+    "POST /api/v1/runs": Row(
+        (), body(lambda world: {"suite": AN_EMPTY_SUITE(world)}), dict.fromkeys(REVIEWERS.allowed, 409)
+    ),
+    "GET /api/v1/runs/{run}": RUNS,
+    "POST /api/v1/runs/{run}/cancel": RUNS,
     "POST /v1/chat/completions": Row(
         READERS,
         body(

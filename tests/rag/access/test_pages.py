@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from bs4 import BeautifulSoup
 
+from eval.suite_shelf import SuiteShelf
 from rag.web.account_pages import own_path
 from tests.rag.access.people import EVERYBODY, MARK, NOBODY, World, populate
 from tests.rag.conftest import Service, client_of
@@ -20,6 +21,7 @@ def world(build: Callable[..., Service]) -> World:
 async def test_everybody_sees_their_pages_and_no_others(world: World) -> None:
     collection = world.granted()
     document = world.document(collection)
+    suite = SuiteShelf(world.service.app.database).create("suite", collection).id
     readers = {"owner", "admin", "manager", "writer", "reader", "evaluator"}
     known = {persona for persona in EVERYBODY if persona not in NOBODY}
     pages = {
@@ -29,6 +31,7 @@ async def test_everybody_sees_their_pages_and_no_others(world: World) -> None:
         "/history": known,
         "/review": {"owner", "admin", "evaluator"},
         "/runs": {"owner", "admin", "evaluator"},
+        f"/suites/{suite}": {"owner", "admin", "evaluator"},
         **{f"/admin{page}": {"owner", "admin"} for page in ("", "/usage", "/system", "/audit")},
         f"/collections/{collection}": readers,
         f"/documents/{document}": readers,
