@@ -234,14 +234,24 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> "Worker":
 
 
 def open_access(settings: Settings, database: Database) -> Access:
-    """The accounts over a database that is migrated. Raises DataFolderUnusable, SettingsError."""
-    return Access(
+    """The accounts over a database that is migrated. Raises DataFolderUnusable, SettingsError, BadAccess."""
+    access = Access(
         database,
         settings.data,
         secret=settings.access_secret,
         session_longest=timedelta(days=settings.access_session_days),
         session_idle=timedelta(hours=settings.access_session_idle_hours),
     )
+    if settings.oidc_issuer:
+        # Imported here: only who signs in elsewhere needs its libraries.
+        from rag.access.provider import Provider
+        from rag.access.sign_on import read_rules
+
+        given = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+        provider = Provider(*given, groups_claim=settings.oidc_groups_claim)
+        rules = read_rules(settings.oidc_domains, settings.oidc_roles, settings.oidc_other_role)
+        access.use_provider(provider, rules)
+    return access
 
 
 def check_data_folder(folder: Path) -> None:

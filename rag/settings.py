@@ -79,6 +79,28 @@ class Settings:
     access_session_days: float = _setting(14.0, "Days after which someone signs in again, however active.")
     access_session_idle_hours: float = _setting(12.0, "Hours without a request after which someone signs in again.")
 
+    oidc_issuer: str = _setting(
+        "", "Address of an OpenID Connect provider where people may sign in, as its description names it. Empty: none."
+    )
+    oidc_client_id: str = _setting("", "What Footnote is called there.")
+    oidc_client_secret: str = _setting("", "Its secret there. Empty: a public client, with PKCE alone.", secret=True)
+    oidc_redirect_url: str = _setting(
+        "",
+        "Where the provider sends people back, as registered there: `https://NAME/sign-in/provider/back`. Empty: the "
+        "host that the browser asked.",
+    )
+    oidc_label: str = _setting("Sign in with your organisation", "What the button on the page says.")
+    oidc_domains: tuple[str, ...] = _setting((), "Domains of verified e-mail addresses that may sign in. Empty: all.")
+    oidc_groups_claim: str = _setting("groups", "The claim that lists someone's groups.")
+    oidc_roles: tuple[str, ...] = _setting(
+        (), "Roles by the provider's groups, as in `leads=evaluator`; the highest counts, and is set at each sign-in."
+    )
+    oidc_other_role: str = _setting(
+        "member",
+        "Role of those in none of these groups. Empty: they may not sign in.",
+        choices=("", "member", "evaluator"),
+    )
+
     database_url: str = _setting("", "SQLAlchemy URL of the truth. Empty: SQLite in the data folder.")
     jobs_url: str = _setting("", "SQLAlchemy URL of the job queue. Empty: SQLite in the data folder.")
 

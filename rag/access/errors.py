@@ -3,6 +3,8 @@
 AccessError
 ├── NotSignedIn                 no credential, or one that is unknown, expired, revoked or suspended
 ├── SignInFailed                name and password do not belong together
+├── SignOnFailed                the sign-in provider's word is missing or not good
+├── CodeWanted                  the password is right; a code of the second factor is needed too
 ├── NotAllowed                  known, but this is not theirs to do
 ├── ForgedRequest               a browser's write without the token that only our pages know
 ├── TooMany                     beyond a limit; come back after `retry_after` seconds
@@ -28,6 +30,14 @@ class NotSignedIn(AccessError):
 
 class SignInFailed(AccessError):
     """The name or the password is wrong; which of them is not said."""
+
+
+class SignOnFailed(AccessError):
+    """Signing in at the provider came to nothing: its word is missing, not good, or not enough."""
+
+
+class CodeWanted(AccessError):
+    """Name and password are right, but a code of the second factor is missing, wrong or used."""
 
 
 class NotAllowed(AccessError):

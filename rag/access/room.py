@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -15,8 +16,13 @@ from rag.access.passwords import Passwords
 from rag.access.people import People
 from rag.access.policy import OPEN, Caller
 from rag.access.schema import Person
+from rag.access.second_factor import SecondFactors
 from rag.access.secret import open_seal
 from rag.access.sessions import Sessions
+from rag.access.sign_on import Rules, SignOn
+
+if TYPE_CHECKING:
+    from rag.access.provider import Provider
 
 
 class Access:
@@ -38,11 +44,18 @@ class Access:
         seal = open_seal(folder, secret)
         self._database = database
         self._has_owner = False
+        self._seal = seal
         self.audit = Audit(database, seal)
         self.people = People(database, self.audit, passwords or Passwords())
         self.grants = Grants(database, self.audit)
         self.keys = Keys(database, self.audit, seal)
         self.sessions = Sessions(database, self.audit, seal, session_longest, session_idle)
+        self.second_factors = SecondFactors(database, self.audit, seal)
+        self.sign_on: SignOn | None = None
+
+    def use_provider(self, provider: "Provider", rules: Rules) -> None:
+        """Let people sign in at a provider too."""
+        self.sign_on = SignOn(self._database, self.audit, self._seal, provider, rules)
 
     @property
     def in_use(self) -> bool:

@@ -16,7 +16,10 @@ class Person(Base):
     """Someone, or some program (`service`), that may call. Never deleted, so that the audit log keeps its names."""
 
     __tablename__ = "people"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index("uq_people_issuer_subject", "issuer", "subject", unique=True),
+        {"sqlite_autoincrement": True},
+    )
 
     key: Mapped[int] = mapped_column(Key, primary_key=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
@@ -24,6 +27,37 @@ class Person(Base):
     role: Mapped[Role] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(Text)  # argon2id; empty: cannot sign in
     suspended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    issuer: Mapped[str | None] = mapped_column(String(500))  # who vouches for them, and under which name of its own
+    subject: Mapped[str | None] = mapped_column(String(255))
+
+
+class SignOnAttempt(Base):
+    """Someone is at the sign-in provider. `state` and `browser` are hashes; the row goes with the return."""
+
+    __tablename__ = "sign_on_attempts"
+
+    state: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser: Mapped[str] = mapped_column(String(64))
+    nonce: Mapped[str] = mapped_column(String(200))
+    verifier: Mapped[str] = mapped_column(String(200))
+    redirect: Mapped[str] = mapped_column(Text)
+    wanted: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class SecondFactor(Base):
+    """A person's shared secret of one-time codes, encrypted; `last_step` is the newest code that was used."""
+
+    __tablename__ = "second_factors"
+
+    person: Mapped[int] = mapped_column(
+        Key, ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    secret: Mapped[str] = mapped_column(Text)
+    last_step: Mapped[int] = mapped_column(Key)
+    recovery: Mapped[list[str]] = mapped_column(JSON)  # hashes of the codes that are left
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
 
 

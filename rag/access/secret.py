@@ -37,6 +37,10 @@ class Seal:
         """Whether `sealed` is of `value`, in constant time."""
         return sealed is not None and hmac.compare_digest(self.seal(purpose, value), sealed)
 
+    def key(self, purpose: str) -> bytes:
+        """32 bytes to encrypt with, for this purpose alone."""
+        return hmac.new(self._secret, f"key\0{purpose}".encode(), hashlib.sha256).digest()
+
 
 def open_seal(folder: Path, setting: str = "") -> Seal:
     """The seal of a data folder; its secret is made on the first use. Raises DataFolderUnusable, SettingsError."""

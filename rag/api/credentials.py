@@ -46,10 +46,20 @@ def cookie_name(scheme: str, host: str) -> str:
     return PLAIN_COOKIE if scheme == "http" and name.lower() in _LOOPBACK_NAMES else SECURE_COOKIE
 
 
-def set_cookie(name: str, token: str, seconds: int) -> bytes:
+def attempt_cookie(cookie: str, token: str, seconds: int) -> bytes:
+    """The value of a Set-Cookie header for a browser that is sent to a sign-in provider, beside its session's name."""
+    return set_cookie(f"{cookie}-sign-on", token, seconds, secure=cookie == SECURE_COOKIE)
+
+
+def attempt_token(scope: HTTPScope, cookie: str) -> str:
+    """What that browser brings back; empty when it brings nothing."""
+    return _cookie(Headers.from_scope(scope).get("cookie", ""), f"{cookie}-sign-on") or ""
+
+
+def set_cookie(name: str, token: str, seconds: int, *, secure: bool | None = None) -> bytes:
     """The value of a Set-Cookie header; an empty token ends the session in the browser."""
-    secure = "; Secure" if name == SECURE_COOKIE else ""
-    return f"{name}={token}; Path=/; Max-Age={seconds if token else 0}; HttpOnly; SameSite=Lax{secure}".encode()
+    flag = "; Secure" if (name == SECURE_COOKIE if secure is None else secure) else ""
+    return f"{name}={token}; Path=/; Max-Age={seconds if token else 0}; HttpOnly; SameSite=Lax{flag}".encode()
 
 
 def peer_of(scope: HTTPScope, headers: Headers, trusted_proxies: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ class PersonChange(Struct, forbid_unknown_fields=True):
     role: Role | UnsetType = UNSET
     password: Password | UnsetType = UNSET
     state: State | UnsetType = UNSET
+    codes: Literal["off"] | UnsetType = UNSET  # turns their one-time codes off, when they lost them
 
 
 class GroupView(Struct):
@@ -149,6 +150,8 @@ def _change(app: App, id: str, data: PersonChange, by: Actor) -> None:
         people.set_password(id, data.password, by)
     if data.role is not UNSET:
         people.set_role(id, data.role, by)
+    if data.codes is not UNSET:
+        app.access.second_factors.off(id, by)
     if data.state == "suspended":
         people.suspend(id, by)
     elif data.state == "active":

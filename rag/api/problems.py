@@ -80,6 +80,8 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     access.AccessError: Row(500, "access", "Access cannot be decided"),
     access.NotSignedIn: Row(401, "not-signed-in", "Sign in first"),
     access.SignInFailed: Row(401, "sign-in-failed", "Signing in failed"),
+    access.SignOnFailed: Row(401, "sign-on-failed", "Signing in at the provider failed"),
+    access.CodeWanted: Row(401, "code-wanted", "A code is needed"),
     access.NotAllowed: Row(403, "not-allowed", "This is not yours to do"),
     access.ForgedRequest: Row(403, "forged-request", "The request did not come from our page"),
     access.TooMany: Row(429, "too-many", "Too many requests"),

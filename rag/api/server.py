@@ -31,6 +31,7 @@ from rag.api.pictures import PictureController
 from rag.api.problems import problem_response
 from rag.api.running import RunningAnswers
 from rag.api.search import search
+from rag.api.second_factor import CodesController
 from rag.api.session import SessionController
 from rag.api.sync import SyncController
 from rag.api.usage import usage
@@ -77,6 +78,7 @@ def create_server(app: App) -> Litestar:
             FeedbackController,
             ConversationController,
             SessionController,
+            CodesController,
             PeopleController,
             GroupController,
             GrantController,

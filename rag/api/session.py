@@ -7,9 +7,8 @@ from litestar import Controller, delete, get, post
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from rag.access.errors import NotAllowed, SignInFailed
-from rag.access.policy import Actor, Caller
-from rag.access.room import Access
+from rag.access.errors import CodeWanted, NotAllowed, SignInFailed
+from rag.access.policy import Actor
 from rag.access.sessions import Opened
 from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import Permit, everyone, known
@@ -18,10 +17,11 @@ Secret = Annotated[str, Meta(max_length=1000)]
 
 
 class Credentials(Struct, forbid_unknown_fields=True):
-    """What a person types."""
+    """What a person types. `code` is of their authenticator, or a recovery code, where codes are on."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     password: Secret
+    code: Annotated[str, Meta(max_length=40)] = ""
 
 
 class NewPassword(Struct, forbid_unknown_fields=True):
@@ -55,15 +55,17 @@ class SessionController(Controller):
             raise NotAllowed(
                 "this service has no accounts, so nobody signs in; `footnote users create-owner` begins them"
             )
-        _count_attempt(permit, data.name)
+        count_attempt(permit, data.name)
         try:
             person = await asyncio.to_thread(app.access.people.check_password, data.name, data.password)
-        except SignInFailed:
+            await asyncio.to_thread(app.access.second_factors.check, person.id, data.code)
+        except (SignInFailed, CodeWanted) as error:
+            if isinstance(error, CodeWanted) and not data.code:
+                raise  # a page asks for the code only when one is wanted
             told = Actor("", " ".join(data.name.split())[:200], "session")
             await asyncio.to_thread(app.access.audit.record, told, "session.refused", f"peer:{permit.credentials.peer}")
             raise
-        opened = await asyncio.to_thread(_open, app.access, person.id, person.name, permit.someone)
-        permit.renewed = opened.token
+        opened = await asyncio.to_thread(begin_session, permit, person.id, person.name)
         csrf = app.access.sessions.forgery_token(opened.id)
         return SessionView(person.id, person.name, person.role, True, None, csrf)
 
@@ -86,7 +88,7 @@ class SessionController(Controller):
         caller = permit.caller
         if caller.session is None:
             raise NotAllowed("a password is changed by the person it belongs to, in a session; sign in")
-        _count_attempt(permit, caller.name)
+        count_attempt(permit, caller.name)
         await asyncio.to_thread(app.access.people.check_password, caller.name, data.current)
         change = app.access.people.set_password
         await asyncio.to_thread(change, caller.person, data.new, caller.actor(), caller.session)
@@ -101,13 +103,19 @@ def session_view(permit: Permit) -> SessionView:
     return SessionView(caller.person, caller.name, caller.role, not caller.open, scopes, csrf)
 
 
-def _count_attempt(permit: Permit, name: str) -> None:
+def count_attempt(permit: Permit, name: str = "") -> None:
+    """One attempt more to sign in, by address and by name. Raises TooMany."""
     most = permit.app.settings.limit_sign_ins
     permit.limits.take("attempts to sign in", f"from {permit.credentials.peer}", most)
-    permit.limits.take("attempts to sign in", f"to {' '.join(name.split()).casefold()}", most)
+    if name:
+        permit.limits.take("attempts to sign in", f"to {' '.join(name.split()).casefold()}", most)
 
 
-def _open(access: Access, person: str, name: str, before: Caller | None) -> Opened:
+def begin_session(permit: Permit, person: str, name: str) -> Opened:
+    """Open a session for who proved to be that person; one of before ends. Its cookie goes with the response."""
+    access, before = permit.app.access, permit.someone
     if before is not None and before.session is not None:
         access.sessions.close(before.session, before.actor())
-    return access.sessions.open(person, name)
+    opened = access.sessions.open(person, name)
+    permit.renewed = opened.token
+    return opened

@@ -14,7 +14,7 @@ from index.errors import FootnoteError
 from rag.access.errors import NotSignedIn
 from rag.api.permit import everyone
 from rag.api.problems import problem_for
-from rag.web.account_pages import account_page, sign_in_page
+from rag.web.account_pages import account_page, back_from_provider, sign_in_page, to_provider
 from rag.web.admin_pages import admin_page, audit_page, system_page, usage_page
 from rag.web.asking_pages import ask_page, history_page, review_page
 from rag.web.corpus_pages import collection_page, collections_page, document_page
@@ -28,6 +28,8 @@ _PAGES: Final[Sequence[Any]] = (
     collection_page,
     document_page,
     sign_in_page,
+    to_provider,
+    back_from_provider,
     account_page,
     admin_page,
     usage_page,

@@ -2,12 +2,14 @@
 
 import { announce, showProblem, t } from "./page.js";
 import { api } from "./api.js";
+import { beginCodes } from "./codes.js";
 import { beginKeys } from "./keys.js";
 
 const form = document.getElementById("password");
 
 if (form) {
   beginKeys();
+  beginCodes();
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const problem = document.getElementById("password-problem");

@@ -4,9 +4,10 @@ import { pageData, t } from "./page.js";
 
 /** What the server refused, in one line for a person. */
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, kind = "") {
     super(message);
     this.status = status;
+    this.kind = kind;
   }
 }
 
@@ -85,7 +86,7 @@ function parseFrame(frame) {
 async function problem(response) {
   try {
     const document = await response.json();
-    return new ApiError(document.detail || document.title, response.status);
+    return new ApiError(document.detail || document.title, response.status, document.type?.split("/").pop());
   } catch {
     return new ApiError(t("error.unknown", { status: response.status }), response.status);
   }

@@ -35,4 +35,16 @@ TEXTS: Mapping[str, str] = {
     "keys.make": "Make key",
     "keys.rotate": "New secret",
     "keys.revoke": "Revoke",
+    # One-time codes
+    "sign.code": "Code of your authenticator, or a recovery code",
+    "codes.title": "One-time codes",
+    "codes.lead": "With codes on, signing in takes your password and a code of an authenticator app.",
+    "codes.on": "Codes are on.",
+    "codes.off": "Codes are off.",
+    "codes.begin": "Turn codes on",
+    "codes.scan": "Scan this with an authenticator app, or type the letters into it; then type the code that it shows.",
+    "codes.picture": "A QR code of the letters below",
+    "codes.turn.on": "Turn codes on",
+    "codes.turn.off": "Turn codes off",
+    "codes.recovery": "Keep these recovery codes in a safe place. Each is good once, and they are not shown again.",
 }
