@@ -19,7 +19,7 @@ export CXXFLAGS += -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check fmt bench eval eval-nightly clean
+.PHONY: help setup run serve test check fuzz storm fmt bench eval eval-nightly clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ check: $(VENV)/.installed-dev ## Lint, format, strict types, import walls, migra
 
 test: check ## Everything: the checks, then the tests with real models, real servers and a real browser
 	$(BIN)/pytest -m real
+
+MINUTES ?= 10
+fuzz: $(VENV)/.installed-dev ## Feed mutated files to every parser for MINUTES=10 in all; findings are printed with their recipe
+	$(BIN)/python -m tests.ingest.fuzz --minutes $(MINUTES)
+
+storm: $(VENV)/.installed-dev ## Kill ingestion workers 200 times at random, then prove that nothing is lost or doubled
+	$(BIN)/python -m tests.ingest.storm --kills 200
 
 fmt: $(VENV)/.installed-dev ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .

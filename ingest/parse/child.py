@@ -21,6 +21,7 @@ from ingest.parse.picture import draw_page
 from ingest.parse.wire import Reply, Request, encode, read_request
 
 _OPEN_FILES = 32
+_LONGEST_MESSAGE = 480  # characters
 _STACK_FRAMES = 3000
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUSER = 0x10000000
@@ -48,7 +49,7 @@ def _serve(request: Request) -> Reply:
             return Reply(picture=draw_page(Path(request.path), request.order), peak_bytes=_peak_bytes())
         document = parse_file(Path(request.path), request.name, request.limits)
     except UnreadableDocument as error:
-        return Reply(error=type(error).__name__, message=str(error), peak_bytes=_peak_bytes())
+        return Reply(error=type(error).__name__, message=_line(error), peak_bytes=_peak_bytes())
     except MemoryError:
         allowed = request.limits.memory_bytes // 1024**2
         message = f"parsing needs more than the {allowed} MiB of memory allowed; divide the file"
@@ -58,9 +59,15 @@ def _serve(request: Request) -> Reply:
     except OSError as error:
         return Reply(error="OSError", message=str(error))
     except Exception as error:  # noqa: BLE001  # a parser may raise anything on hostile bytes; the parent reports it
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = f"{type(error).__name__}: {_line(error)}"[:300]
         return Reply(error="BrokenDocument", message=f"the parser gave up on the file ({reason})")
     return Reply(document=document, peak_bytes=_peak_bytes())
+
+
+def _line(error: Exception) -> str:
+    """The message on one line. Bytes of the file may stand in it: nothing that a terminal would obey gets out."""
+    shown = "".join(c if c.isprintable() else " " for c in str(error))
+    return " ".join(shown.split())[:_LONGEST_MESSAGE]
 
 
 def _confine(memory_bytes: int) -> None:

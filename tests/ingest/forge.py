@@ -24,10 +24,10 @@ class Running:
 
     def __init__(self, answers: Path) -> None:
         self._answers = answers
-        _wait_for(answers / "pid", 60.0)
+        _wait_for(answers / "pid", 300.0)  # the first one waits for every import
         self.pid = int((answers / "pid").read_text())
 
-    def wait(self, timeout: float = 120.0) -> int:
+    def wait(self, timeout: float = 300.0) -> int:
         """The exit code; minus the signal that ended it. Raises TimeoutError."""
         _wait_for(self._answers / "code", timeout)
         return int((self._answers / "code").read_text())

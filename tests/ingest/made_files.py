@@ -40,7 +40,7 @@ def saved(file: Any) -> bytes:
 
 def pdf(lines: tuple[str, ...] = ("A page of plain words.",)) -> bytes:
     buffer = io.BytesIO()
-    canvas = Canvas(buffer)
+    canvas = Canvas(buffer, invariant=1)
     for number, line in enumerate(lines):
         canvas.drawString(60, 800 - 14 * number, line)
     canvas.save()
