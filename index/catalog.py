@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from index.database import Database
 from index.errors import BadCollection, CollectionExists, EmbedderMismatch, NoSuchCollection
+from index.generations import serving
 from index.old_versions import drop_old_versions
 from index.queries import (
     IN_LIMIT,
@@ -210,6 +211,8 @@ class Catalog:
             )
             found.version = max(found.version, (session.scalar(versions) or 0) + 1)
             found.name = name
+            # What the views hold stays right; whoever remembers which documents a filter lets pass must look again.
+            _log(session, session.get_one(Collection, found.collection), [("add", found.key, found.id)])
             return True
 
     def delete_document(self, id: str) -> bool:
@@ -369,6 +372,11 @@ def _settle_known_bytes(session: Session, collection: Collection, name: str, con
 def _check_stamp(session: Session, collection: Collection, new: NewDocument) -> None:
     if collection.stamp == new.stamp or not new.chunks:
         return
+    now = serving(session)
+    if now is not None and now[0] != new.stamp:
+        raise EmbedderMismatch(
+            f"{new.name!r} has vectors of {new.stamp}, but {now[0]} serves now; embed it again with that model"
+        )
     held = select(ChunkVector.chunk).join(Chunk).join(Document).where(Document.collection == collection.key).limit(1)
     if collection.stamp and session.scalar(held) is not None:
         raise EmbedderMismatch(

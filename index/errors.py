@@ -11,6 +11,7 @@ FootnoteError
 │   ├── DatabaseUnusable        the file or folder cannot be read or written
 │   ├── DatabaseTooNew          written by a later version of Footnote
 │   ├── EmbedderMismatch        vectors on disk come from another model
+│   ├── GenerationConflict      another change of the embedding model stands in the way
 │   └── EmbedderUnavailable     the weights cannot be loaded
 ├── IngestError                 (ingest/errors.py)
 └── AnswerError                 (rag/errors.py)
@@ -61,6 +62,10 @@ class DatabaseTooNew(CorpusError):
 
 class EmbedderMismatch(CorpusError):
     """Stored vectors and the configured embedder have different stamps."""
+
+
+class GenerationConflict(CorpusError):
+    """Another change of the embedding model stands in the way, or there is none to undo."""
 
 
 class EmbedderUnavailable(CorpusError):

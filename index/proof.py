@@ -103,7 +103,7 @@ def traces(database: Database, key: int, moment: Moment) -> Iterator[Finding]:
         orphans = select(func.count()).select_from(ChunkVector).outerjoin(Chunk, Chunk.id == ChunkVector.chunk)
         count = session.scalar(orphans.where(Chunk.id.is_(None))) or 0
         yield _finding("trace", "vectors, which are the embedding cache too", [f"{count}"] if count else [], "none")
-    held = sum(int(np.count_nonzero(segment.documents == key)) for segment in moment.dense.segments)
+    held = moment.dense.remembers(key)
     yield _finding("trace", "dense view", [f"{held} rows, not compacted yet"] if held else [], "none")
     held = moment.lexical.remembers(key)
     yield _finding("trace", "lexical view", [f"{held} passages, not purged yet"] if held else [], "none")

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from index.errors import EmbedderMismatch, NoSuchCollection
 from index.filters import Filters
 from index.fusion import Candidate
+from index.generations import whole
 from index.passage import Dropped, Passage
+from index.passing import Passing
 from index.queries import parts
 from index.rows import decode_vectors
 from index.schema import Chunk, ChunkVector, Collection, Document
@@ -32,10 +34,13 @@ class Wanted:
     scope: Scope
 
 
-def wanted(session: Session, ids: Sequence[str], filters: Filters, stamp: str | None) -> Wanted:
+def wanted(
+    session: Session, ids: Sequence[str], filters: Filters, stamp: str | None, passing: Passing | None = None
+) -> Wanted:
     """Look up collections by id, and the documents that pass the filters if there are any.
 
-    `stamp` is of the embedder that will compare vectors, None if none will. Raises NoSuchCollection, EmbedderMismatch.
+    `stamp` is of the embedder that will compare vectors, None if none will; `passing` remembers filters. Raises
+    NoSuchCollection, EmbedderMismatch.
     """
     query = select(Collection.id, Collection.key, Collection.name, Collection.stamp).where(Collection.id.in_(ids))
     found = session.execute(query).all()
@@ -43,7 +48,8 @@ def wanted(session: Session, ids: Sequence[str], filters: Filters, stamp: str | 
     if missing:
         raise NoSuchCollection(f"there is no collection {min(missing)!r}; `footnote collections` lists those there are")
     for row in found:
-        if stamp is not None and row.stamp not in ("", stamp):
+        # Right after a switch, questions are answered from the vectors of before until the new views are open.
+        if stamp is not None and row.stamp not in ("", stamp) and not whole(session, stamp, row.stamp):
             raise EmbedderMismatch(
                 f"collection {row.name!r} holds vectors of {row.stamp}, but the embedder is {stamp}; "
                 "configure the embedder that made them, or ingest the collection again"
@@ -51,11 +57,8 @@ def wanted(session: Session, ids: Sequence[str], filters: Filters, stamp: str | 
     keys = tuple(sorted(row.key for row in found))
     documents: NDArray[np.int64] | None = None
     if filters:
-        passing = select(Document.key).where(
-            Document.collection.in_(keys), Document.state == "current", filters.clause()
-        )
-        documents = np.array(session.scalars(passing).all(), np.int64)
-    return Wanted({row.key: row.id for row in found}, filters, Scope(keys, documents))
+        documents = (passing or Passing()).documents(session, keys, filters)
+    return Wanted({row.key: row.id for row in found}, filters, Scope(keys, documents, filters=filters))
 
 
 def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: Vector) -> dict[int, float]:

@@ -15,6 +15,7 @@ Egress = Literal["deny", "redact", "allow"]
 DocumentState = Literal["current", "superseded"]
 ChangeKind = Literal["add", "delete"]
 Outcome = Literal["added", "replaced", "unchanged"]
+GenerationState = Literal["building", "serving", "old", "dropping"]
 
 
 @dataclass(frozen=True, slots=True)

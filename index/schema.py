@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from index.rows import ChangeKind, DocumentState, Egress
+from index.rows import ChangeKind, DocumentState, Egress, GenerationState
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -212,3 +212,26 @@ class Change(Base):
     document: Mapped[int] = mapped_column(Key)
     document_id: Mapped[str] = mapped_column(String(32))
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+
+
+class Generation(Base):
+    """The vectors of all chunks under one embedder. None: the settings say who embeds, and no other ever did."""
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        Index(
+            "uq_generations_serving",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'serving'"),
+            postgresql_where=text("state = 'serving'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    key: Mapped[int] = mapped_column(Key, primary_key=True)
+    stamp: Mapped[str] = mapped_column(String(200), unique=True)
+    model: Mapped[str] = mapped_column(Text)  # a name or an absolute path, as `embedder.model` takes it
+    state: Mapped[GenerationState] = mapped_column(String(16))  # building | serving | old | dropping
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    switched_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # when it last began to serve

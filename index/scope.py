@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.filters import Filters
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Keys of collections, and of documents if a filter chose them. None: everywhere.
+    """Keys of collections, and of documents if a filter chose them. None: everywhere. `filters` is that filter.
 
     The lexical view reads `phrases`, which must all be there, and `without`, of which none may be. `chunks` and
     `barred` say the same to the dense view, which knows no words: only these chunks, and none of those.
@@ -20,3 +22,4 @@ class Scope:
     without: tuple[str, ...] = ()
     chunks: NDArray[np.int64] | None = None
     barred: NDArray[np.int64] | None = None
+    filters: Filters | None = None

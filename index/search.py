@@ -7,7 +7,7 @@ have spoken, so a document whose deletion returned before the question came is n
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 
 from index.catalog import Catalog
 from index.database import Database
-from index.embedder import Embedder
+from index.embedder import Embedder, EmbedderStamp
+from index.errors import EmbedderMismatch
 from index.exact import best_first
 from index.filters import Condition, Filters, Joined, Prefix
 from index.follow import read_vectors
 from index.fusion import fuse, single
+from index.generations import serving
 from index.passage import SearchMode, SearchResult
+from index.passing import Passing
 from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.vector_base import Limits
-from index.views import Moment, Views
+from index.views import Dense, Moment, Views
 from index.wording import Wording, read_wording
 
 DEPTH = 200  # candidates that each view gives, at least
@@ -38,10 +41,23 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class _Serving:
+    """An embedder and the views of its vectors: what one question uses throughout."""
+
+    embedder: Embedder
+    views: Views
+
+    @property
+    def stamp(self) -> str:
+        return self.embedder.stamp.key
+
+
+@dataclass(frozen=True, slots=True)
 class _Question:
     """What is looked for. `vector` (d,) is None when words alone count."""
 
     text: str
+    serving: _Serving
     vector: NDArray[np.float32] | None
     collections: Sequence[str]
     k: int
@@ -74,19 +90,34 @@ class Searcher:
         sq8_limit: int = 300_000,
         delta_limit: int = 20_000,
         poll_seconds: float = 0.2,
+        dense: Dense = "faiss",
+        reopen: Callable[[str], Embedder] | None = None,
     ) -> None:
+        """`reopen` loads an embedding model by name or path, for when another one serves; without it, none does here.
+
+        `embedder` stays the caller's to close; what `reopen` gave is closed here.
+        """
         self._database = database
         self._catalog = catalog
-        self._embedder = embedder
-        self._stamp = embedder.stamp.key
-        self._views = Views(
-            database,
-            self._stamp,
-            embedder.stamp.dimension,
-            views,
-            limits=Limits(flat_limit, sq8_limit),
-            delta_limit=delta_limit,
-        )
+
+        def new_views(stamp: EmbedderStamp) -> Views:
+            return Views(
+                database,
+                stamp.key,
+                stamp.dimension,
+                views,
+                limits=Limits(flat_limit, sq8_limit),
+                delta_limit=delta_limit,
+                dense=dense,
+            )
+
+        self._new_views = new_views
+        self._serving = _Serving(embedder, self._new_views(embedder.stamp))
+        self._passing = Passing()
+        self._reopen = reopen
+        self._given = embedder
+        self._reopened: list[Embedder] = []
+        self._switching = threading.Lock()
         self._poll_seconds = poll_seconds
         self._stop = threading.Event()
         self._follower: threading.Thread | None = None
@@ -96,6 +127,15 @@ class Searcher:
     def ready(self) -> bool:
         """Whether the views are open and searching waits for nothing."""
         return self._views.moment is not None
+
+    @property
+    def stamp(self) -> str:
+        """Of the embedder that answers now."""
+        return self._serving.stamp
+
+    @property
+    def _views(self) -> Views:
+        return self._serving.views
 
     def start(self) -> None:
         """Open the views and follow the log, both in the background. Raises EmbedderMismatch at once."""
@@ -112,9 +152,12 @@ class Searcher:
             self._follower.join()
             self._follower = None
         self._views.close()
+        for embedder in self._reopened:
+            embedder.close()
 
     def refresh(self) -> None:
-        """Bring the views up to the end of the log, now."""
+        """Bring the views up to the end of the log, now, under the embedder that serves."""
+        self._switch_if_due()
         self._views.catch_up()
 
     def compact(self) -> None:
@@ -123,10 +166,11 @@ class Searcher:
 
     def verify(self) -> Iterator[Finding]:
         """Hold the truth to its laws, and the views and snapshots to the truth."""
-        yield from check_truth(self._database, self._stamp, self._embedder.stamp.dimension)
+        serving = self._serving
+        yield from check_truth(self._database, serving.stamp, serving.embedder.stamp.dimension)
         faults = self._views.snapshot_faults()  # before the views are opened, which sets bad ones aside
         yield Finding("view", "snapshots", not faults, "; ".join(faults) or "match their checksums")
-        yield from check_views(self._database, self._stamp, self._views.catch_up())
+        yield from check_views(self._database, serving.stamp, serving.views.catch_up())
 
     def repair(self) -> None:
         """Build both views anew from SQL; other processes follow. Raises OSError if the disk refuses."""
@@ -171,10 +215,12 @@ class Searcher:
         clock = _Clock()
         query = query.encode("utf-8", "replace").decode()  # a lone surrogate is no text that tokenizers take
         wording = read_wording(query) if operators else Wording(query)
-        vector = None if mode == "lexical" else self._embedder.embed_query(wording.text)
+        serving = self._serving
+        vector = None if mode == "lexical" else serving.embedder.embed_query(wording.text)
         clock.lap("embed")
         question = _Question(
             text=wording.text,
+            serving=serving,
             vector=vector,
             collections=collections,
             k=k,
@@ -188,15 +234,16 @@ class Searcher:
         result = self._answer(question, clock)
         if len(result.passages) < k and any(drop.reason == "gone" for drop in result.dropped):
             # The views lag behind deletions, and the dead took the places of the living.
-            self.refresh()
+            serving.views.catch_up()
             result = self._answer(question, clock)
         return result
 
     def _answer(self, question: _Question, clock: "_Clock") -> SearchResult:
-        moment = self._views.moment or self._views.catch_up()
-        stamp = None if question.vector is None else self._stamp
+        views = question.serving.views
+        moment = views.moment or views.catch_up()
+        stamp = None if question.vector is None else question.serving.stamp
         with self._database.read() as session:
-            sought = wanted(session, question.collections, question.filters, stamp)
+            sought = wanted(session, question.collections, question.filters, stamp, self._passing)
         sought, relaxed = _worded(question, sought, moment)
         clock.lap("scope")
         dense, lexical = Ranking(), Ranking()
@@ -210,29 +257,29 @@ class Searcher:
         clock.lap("fuse")
         with self._database.read() as session:
             passages, dropped = recheck(
-                session, self._stamp, sought, candidates, question.k, question.vector, question.per_document
+                session, question.serving.stamp, sought, candidates, question.k, question.vector, question.per_document
             )
         clock.lap("recheck")
         return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms(), relaxed)
 
     def _dense(self, question: _Question, vector: NDArray[np.float32], sought: Wanted, moment: Moment) -> Ranking:
         if question.exact:
-            return self._scan(vector, question.depth, sought)
+            return self._scan(question, vector, sought)
         if moment.dense.exact:
             return _ranking(*moment.dense.search(vector, question.depth, sought.scope))
         # Compressed scores only choose the candidates; the stored vectors put them in order.
         _, chunks = moment.dense.search(vector, 2 * question.depth, sought.scope)
         with self._database.read() as session:
-            true = cosines(session, self._stamp, chunks.tolist(), vector)
+            true = cosines(session, question.serving.stamp, chunks.tolist(), vector)
         names, scores = np.array(list(true), np.int64), np.array(list(true.values()), np.float32)
         best = best_first(scores, names, question.depth)
         return _ranking(scores[best], names[best])
 
-    def _scan(self, vector: NDArray[np.float32], depth: int, sought: Wanted) -> Ranking:
+    def _scan(self, question: _Question, vector: NDArray[np.float32], sought: Wanted) -> Ranking:
         """Brute force over the vectors in SQL: the oracle."""
         scores, chunks = np.empty(0, np.float32), np.empty(0, np.int64)
         with self._database.read() as session:
-            for part in read_vectors(session, self._stamp):
+            for part in read_vectors(session, question.serving.stamp):
                 mask = np.isin(part.collections, list(sought.collections))
                 if sought.scope.documents is not None:
                     mask &= np.isin(part.documents, sought.scope.documents)
@@ -242,20 +289,50 @@ class Searcher:
                     mask &= ~np.isin(part.chunks, sought.scope.barred)
                 scores = np.concatenate([scores, (part.vectors @ vector)[mask]])
                 chunks = np.concatenate([chunks, part.chunks[mask]])
-                best = best_first(scores, chunks, depth)
+                best = best_first(scores, chunks, question.depth)
                 scores, chunks = scores[best], chunks[best]
         return _ranking(scores, chunks)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
             try:
-                self._views.catch_up()
+                self.refresh()
             except Exception:  # noqa: BLE001
                 # The follower must outlive a locked database and a full disk; SQL still guards what is shown.
                 self._follow_errors += 1
                 if self._follow_errors == 1 or self._follow_errors % 100 == 0:
                     _log.exception("the views could not follow the change log (%d times)", self._follow_errors)
             self._stop.wait(self._poll_seconds)
+
+    def _switch_if_due(self) -> None:
+        """Open the embedder and the views of the generation that serves now, then answer from them.
+
+        Until they are open, questions are answered from the ones before.
+        """
+        if self._reopen is None:
+            return
+        with self._switching:
+            with self._database.read() as session:
+                now = serving(session)
+            before = self._serving
+            if now is None or now[0] == before.stamp:
+                return
+            stamp, model = now
+            embedder = next((each for each in (self._given, *self._reopened) if each.stamp.key == stamp), None)
+            if embedder is None:
+                embedder = self._reopen(model)
+                if embedder.stamp.key != stamp:
+                    embedder.close()
+                    raise EmbedderMismatch(
+                        f"the model {model} gives vectors of {embedder.stamp.key} here, but {stamp} serves; "
+                        "use the same backend and precision everywhere"
+                    )
+                self._reopened.append(embedder)
+            views = self._new_views(embedder.stamp)
+            views.catch_up()
+            self._serving = _Serving(embedder, views)
+            before.views.retire()
+            _log.info("questions are answered from the vectors of %s", stamp)
 
 
 def _titled(beginning: str) -> Condition:

@@ -5,7 +5,7 @@ of both that died since. Positions count within a segment and mean nothing outsi
 readers hold a `VectorMoment`, which nothing changes any more, so searching takes no lock.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,6 +133,10 @@ class VectorMoment:
         """Rows that are alive."""
         return sum(int(np.count_nonzero(segment.alive)) for segment in self.segments)
 
+    def remembers(self, document: int) -> int:
+        """Rows of a document (key), dead ones too."""
+        return sum(int(np.count_nonzero(segment.documents == document)) for segment in self.segments)
+
     def contents(self) -> Iterator[ChunkRows]:
         """Every row that is alive, as this view remembers it: compressed classes give vectors that are nearly right."""
         for segment in self.segments:
@@ -205,6 +209,13 @@ class VectorView:
         self._names[:, new] = (rows.chunks, rows.documents, rows.collections)
         self._alive[new] = True
         self._count += len(rows)
+
+    def apply(self, dead: Sequence[int], added: Iterable[ChunkRows], upto: int) -> None:
+        """Rows of the documents `dead` (keys) die, rows join, and the view stands at `upto`."""
+        self.remove(dead)
+        for part in added:
+            self.add(part)
+        self.applied_seq = upto
 
     def moment(self) -> VectorMoment:
         """All that was applied, frozen."""

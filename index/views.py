@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,13 +20,16 @@ from sqlalchemy.orm import Session
 from index.database import Database
 from index.errors import CorpusError, EmbedderMismatch
 from index.follow import Step, count_vectors, mark_at, next_step, position, read_texts, read_vectors
+from index.generations import whole
 from index.lexical import FORMAT, LexicalMoment, LexicalView, older_work_folders
+from index.pgvector import TableMoment, TableView
 from index.schema import Collection
 from index.snapshot import Snapshot, Snapshots
 from index.vector_base import Limits, base_writer, sampling_step
 from index.vectors import VectorMoment, VectorView
 
 V = TypeVar("V", VectorView, LexicalView)
+Dense = Literal["faiss", "pgvector"]
 
 RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
 EPOCH = "epoch"  # a file of the folder: whoever finds another text in it than before opens the views anew
@@ -41,18 +44,28 @@ class Moment:
     """Both views at one line of the log."""
 
     applied_seq: int
-    dense: VectorMoment
+    dense: VectorMoment | TableMoment
     lexical: LexicalMoment
 
 
 class Views:
     """The views of one database for one embedder (`stamp` is its key). `moment` is None until they are open.
 
+    With `dense` pgvector, a table of the database takes the place of the FAISS view and its snapshots.
+
     `catch_up`, `compact` and `close` may be called from any thread; readers take `moment` and no lock.
     """
 
     def __init__(
-        self, database: Database, stamp: str, dimension: int, folder: Path, *, limits: Limits, delta_limit: int
+        self,
+        database: Database,
+        stamp: str,
+        dimension: int,
+        folder: Path,
+        *,
+        limits: Limits,
+        delta_limit: int,
+        dense: Dense = "faiss",
     ) -> None:
         self._database = database
         self._stamp = stamp
@@ -60,8 +73,9 @@ class Views:
         self._folder = folder
         self._limits = limits
         self._delta_limit = delta_limit
+        self._in_table = dense == "pgvector"
         self._writing = threading.Lock()
-        self._views: tuple[VectorView, LexicalView] | None = None
+        self._views: tuple[VectorView | TableView, LexicalView] | None = None
         self._dense_snapshots = Snapshots(folder, "dense", stamp)
         self._lexical_snapshots = Snapshots(folder, "lexical", FORMAT)
         self._lexical_changed = 0  # chunks since its last snapshot
@@ -69,17 +83,19 @@ class Views:
         self._builder: threading.Thread | None = None
         self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
         self._epoch = ""
+        self._retired = False
         self._complete = False  # whether the views stand where readers may see them: not while they open
         self.failures = 0  # snapshots that could not be written
         self.moment: Moment | None = None
 
     def check_stamp(self) -> None:
-        """Raises EmbedderMismatch if a collection holds vectors of another embedder."""
+        """Raises EmbedderMismatch if a collection holds vectors of another embedder and none of ours."""
         with self._database.read() as session:
             others = session.execute(
                 select(Collection.name, Collection.stamp).where(Collection.stamp.not_in(["", self._stamp]))
             ).all()
-        if others:
+            known = not others or whole(session, self._stamp, *{stamp for _, stamp in others})
+        if not known:
             names = ", ".join(f"{name!r} ({stamp})" for name, stamp in others)
             raise EmbedderMismatch(
                 f"these collections hold vectors of another embedder than {self._stamp}: {names}; "
@@ -95,7 +111,7 @@ class Views:
         """Catch up, then write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
         with self._writing:
             self._catch_up()
-            self._built = self._write_base()
+            self._renew_dense()
             moment = self._catch_up()
             self._write_lexical()
             return moment
@@ -113,7 +129,7 @@ class Views:
             self._dense_snapshots.forget()
             self._lexical_snapshots.forget()
             self._catch_up()
-            self._built = self._write_base()
+            self._renew_dense(refill=True)
             moment = self._catch_up()
             self._write_lexical()
             return moment
@@ -137,14 +153,20 @@ class Views:
             "chunks": moment.dense.rows,
             "lexical_chunks": moment.lexical.rows,
             "dense": moment.dense.kind,
-            "why": self._limits.reason(views[0].base_rows)
-            if views[0].base_rows
-            else "no base yet: all rows are recent",
+            "why": self._why(views[0]),
             "lexical": FORMAT,
             "delta_chunks": views[0].delta_rows,
             "dead_chunks": views[0].dead_rows,
             "snapshot_failures": self.failures,
         }
+
+    def retire(self) -> None:
+        """Let go for good, keeping nothing: another embedder serves. The last moment stays readable."""
+        if self._builder is not None:
+            self._builder.join()
+        with self._writing:
+            self._retired = True
+            self._let_go()
 
     def close(self) -> None:
         """Keep what would be slow to rebuild, and let go of the work folder. Harmless when repeated."""
@@ -154,12 +176,27 @@ class Views:
             if self._views is None:
                 return
             dense, _ = self._views
-            self._attempt(lambda: self._write_base() if dense.delta_rows >= WORTH_KEEPING else None)
+            worth = not self._in_table and dense.delta_rows >= WORTH_KEEPING
+            self._attempt(lambda: self._write_base() if worth else None)
             self._attempt(lambda: self._write_lexical() if self._lexical_changed >= WORTH_KEEPING else None)
             self._let_go()
             self.moment = None
 
+    def _why(self, dense: VectorView | TableView) -> str:
+        if self._in_table:
+            return "index.dense is pgvector: a table of the database, one for all processes"
+        return self._limits.reason(dense.base_rows) if dense.base_rows else "no base yet: all rows are recent"
+
     # Under the lock
+
+    def _renew_dense(self, *, refill: bool = False) -> None:
+        dense, _ = self._opened_views()
+        if not isinstance(dense, TableView):
+            self._built = self._write_base()
+            return
+        if refill:
+            dense.refill()
+        dense.vacuum()
 
     def _let_go(self) -> None:
         """Close the views; the moment that readers hold stays readable."""
@@ -168,6 +205,8 @@ class Views:
             self._views, self._complete = None, False
 
     def _catch_up(self) -> Moment:
+        if self._retired and self.moment is not None:
+            return self.moment
         if self._views is not None and self._read_epoch() != self._epoch:
             _log.info("the views were repaired by another process and are opened anew")
             self._let_go()
@@ -185,7 +224,11 @@ class Views:
     def _open(self) -> None:
         self.check_stamp()
         self._epoch = self._read_epoch()
-        dense = self._opened(self._dense_snapshots, lambda found: VectorView(self._dimension, found))
+        dense: VectorView | TableView | None
+        if self._in_table:
+            dense = TableView(self._database, self._stamp, self._dimension)
+        else:
+            dense = self._opened(self._dense_snapshots, lambda found: VectorView(self._dimension, found))
         lexical = self._opened(self._lexical_snapshots, lambda found: LexicalView(self._folder, found))
         self._views = (dense or self._new_dense(), lexical or self._new_lexical())
 
@@ -232,7 +275,7 @@ class Views:
             view.commit(seq)
         return view
 
-    def _opened_views(self) -> tuple[VectorView, LexicalView]:
+    def _opened_views(self) -> tuple[VectorView | TableView, LexicalView]:
         if self._views is None:
             raise RuntimeError("the views are closed")
         return self._views
@@ -265,12 +308,9 @@ class Views:
             self._publish()
         return True
 
-    def _apply_dense(self, session: Session, view: VectorView, step: Step) -> None:
+    def _apply_dense(self, session: Session, view: VectorView | TableView, step: Step) -> None:
         # What is added is removed first, so that a step which failed half-way can be taken again.
-        view.remove(step.gone + step.added)
-        for part in read_vectors(session, self._stamp, step.added):
-            view.add(part)
-        view.applied_seq = step.upto
+        view.apply(step.gone + step.added, read_vectors(session, self._stamp, step.added), step.upto)
 
     def _apply_lexical(self, session: Session, view: LexicalView, step: Step) -> None:
         try:
@@ -303,13 +343,15 @@ class Views:
 
     def _compact_if_due(self) -> None:
         dense, _ = self._opened_views()
+        if self._lexical_changed > self._delta_limit:
+            self._attempt(self._write_lexical)
+        if self._in_table:
+            return
         due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
         due |= dense.kind not in ("empty", self._limits.kind(dense.base_rows))  # the limits were set anew
         if due and (self._builder is None or not self._builder.is_alive()):
             self._builder = threading.Thread(target=self._build, name="footnote-base", daemon=True)
             self._builder.start()
-        if self._lexical_changed > self._delta_limit:
-            self._attempt(self._write_lexical)
 
     def _build(self) -> None:
         self._built = self._attempt(self._write_base)

@@ -4,6 +4,7 @@ Idempotent by content: the same bytes again change nothing, so it may be cut off
 the catalog is the only commit point; before it nothing of the document is visible, after it everything is.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from index.catalog import Catalog
 from index.embedder import Embedder
+from index.errors import EmbedderMismatch
 from index.rows import NewChunk, NewDocument, Outcome, PutOutcome, embedded_text, text_hash
 from ingest.blobs import Blobs, StoredBlob
 from ingest.chunk import chunk_document
@@ -55,10 +57,17 @@ class Pipeline:
         limits: ParseLimits,
         parse: Parse = parse_in_child,
         keep_versions: int = 0,
+        *,
+        renew: Callable[[Embedder], Embedder] = lambda embedder: embedder,
     ) -> None:
-        """`keep_versions` of a name are kept, the newest; 0 keeps all."""
+        """`keep_versions` of a name are kept, the newest; 0 keeps all.
+
+        `renew` gives the embedder whose vectors serve now: the one it is given, or another that took its place.
+        """
         self._catalog = catalog
-        self._embedder = embedder
+        self._embedders = [embedder]  # the last one is in use; those before may still be at work for a document
+        self._renew = renew
+        self._renewing = threading.Lock()
         self._blobs = blobs
         self._limits = limits
         self._parse = parse
@@ -85,25 +94,32 @@ class Pipeline:
         known = self._catalog.put_known_bytes(collection, name, blob.sha256)
         if known is not None:
             return self._known(known, source)
+        embedder = self._current()
         progress(Progress("parsing"))
         with self._blobs.path(blob.key) as path:
             document = self._parse(path, name, self._limits)
         document = replace(document, metadata={**document.metadata, **(metadata or {})})
         clock.lap("parse")
         pages = len(document.pages)
-        chunks = chunk_document(document, self._embedder, self._embedder.max_tokens)
+        chunks = chunk_document(document, embedder, embedder.max_tokens)
         clock.lap("chunk")
         if not chunks:
             raise NoTextFound(f"{name} opened, but holds no text to search; a scan needs text recognition first")
         texts = [embedded_text(chunk.heading, chunk.text) for chunk in chunks]
         vectors, reused = self._vectors(
-            texts, lambda done: progress(Progress("embedding", pages, pages, done, len(chunks)))
+            embedder, texts, lambda done: progress(Progress("embedding", pages, pages, done, len(chunks)))
         )
         clock.lap("embed")
         report = _report(document, chunks, reused, source) | {"seconds": {**document.report.seconds, **clock.laps}}
-        new = _new_document(collection, name, blob, document, chunks, vectors, report, self._embedder.stamp.key)
+        new = _new_document(collection, name, blob, document, chunks, vectors, report, embedder.stamp.key)
         progress(Progress("committing", pages, pages, len(chunks), len(chunks)))
-        put = self._catalog.put_document(new)
+        try:
+            put = self._catalog.put_document(new)
+        except EmbedderMismatch:
+            if self._current() is embedder:
+                raise
+            # Another model began to serve while this document was embedded.
+            return self.ingest(collection, name, blob, progress, source=source, metadata=metadata)
         self._drop_old_versions(put)
         clock.lap("commit")
         return IngestOutcome(
@@ -117,7 +133,15 @@ class Pipeline:
 
     def close(self) -> None:
         """Give the embedding model back."""
-        self._embedder.close()
+        for embedder in self._embedders:
+            embedder.close()
+
+    def _current(self) -> Embedder:
+        with self._renewing:
+            now = self._renew(self._embedders[-1])
+            if now is not self._embedders[-1]:
+                self._embedders.append(now)
+            return now
 
     def _drop_old_versions(self, put: PutOutcome) -> None:
         """After the commit: cut off here, the next version drops them."""
@@ -133,9 +157,11 @@ class Pipeline:
             return IngestOutcome(put.document, outcome, put.version, report)
         return IngestOutcome(put.document, put.outcome, put.version, report)
 
-    def _vectors(self, texts: Sequence[str], progress: Callable[[int], None]) -> tuple[NDArray[np.float32], int]:
+    def _vectors(
+        self, embedder: Embedder, texts: Sequence[str], progress: Callable[[int], None]
+    ) -> tuple[NDArray[np.float32], int]:
         """((n, dimension) unit rows of the texts, how many needed no embedding). Equal texts are embedded once."""
-        stamp = self._embedder.stamp
+        stamp = embedder.stamp
         hashes = [text_hash(text) for text in texts]
         found: dict[str, NDArray[np.float32]] = dict(self._catalog.known_vectors(stamp.key, hashes))
         wanted = {key: text for key, text in zip(hashes, texts, strict=True) if key not in found}
@@ -144,7 +170,7 @@ class Pipeline:
         keys = list(wanted)
         for start in range(0, len(keys), _EMBED_GROUP):
             group = keys[start : start + _EMBED_GROUP]
-            rows = self._embedder.embed([wanted[key] for key in group])
+            rows = embedder.embed([wanted[key] for key in group])
             found.update(zip(group, rows, strict=True))
             progress(reused + start + len(group))
         return np.stack([found[key] for key in hashes]).astype(np.float32, copy=False), reused

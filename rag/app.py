@@ -17,7 +17,9 @@ from index.catalog import Catalog
 from index.database import Database
 from index.embedder import Embedder, open_embedder
 from index.errors import EmbedderUnavailable, FootnoteError
+from index.generations import Generations
 from index.search import Searcher
+from index.views import Dense
 from ingest.blobs import Blobs
 from ingest.door import Door
 from ingest.jobs import Jobs
@@ -131,7 +133,7 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
     Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew, EmbedderMismatch, EmbedderUnavailable.
     """
     parts = ingest_parts(settings)
-    embedder = _embedder(settings)
+    embedder = serving_embedder(settings, parts.database)
     searcher = _searcher(settings, parts.database, embedder)
     models = Models(settings)
     history = History(parts.database)
@@ -159,7 +161,7 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
 def open_grounding(settings: Settings) -> Grounding:
     """What judges evidence and support, without documents. Raises DataFolderUnusable, EmbedderUnavailable."""
     check_data_folder(settings.data)
-    return Grounding.packaged(_embedder(settings), _reader(settings))
+    return Grounding.packaged(open_model(settings), _reader(settings))
 
 
 @dataclass
@@ -186,7 +188,7 @@ def proof_parts(settings: Settings) -> ProofParts:
     check_data_folder(settings.data)
     database = Database(settings.resolved_database_url)
     database.migrate()
-    embedder = _embedder(settings)
+    embedder = serving_embedder(settings, database)
     return ProofParts(database, _searcher(settings, database, embedder), embedder, Blobs(settings.data / "blobs"))
 
 
@@ -228,7 +230,15 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> "Worker":
             ocr_languages=settings.ingest_ocr_languages,
         )
         blobs = Blobs(settings.data / "blobs")
-        return Pipeline(Catalog(database), _embedder(settings), blobs, limits, sandbox.parse, settings.ingest_versions)
+        return Pipeline(
+            Catalog(database),
+            serving_embedder(settings, database),
+            blobs,
+            limits,
+            sandbox.parse,
+            settings.ingest_versions,
+            renew=lambda embedder: _renewed(settings, database, embedder),
+        )
 
     return Worker(database, settings.resolved_jobs_url, build, parent_pid=parent_pid)
 
@@ -276,17 +286,37 @@ def _searcher(settings: Settings, database: Database, embedder: Embedder) -> Sea
         flat_limit=settings.index_flat_limit,
         sq8_limit=settings.index_sq8_limit,
         delta_limit=settings.index_delta_limit,
+        dense=cast(Dense, settings.index_dense),
+        reopen=lambda model: open_model(settings, model),
     )
 
 
-def _embedder(settings: Settings) -> Embedder:
+def serving_embedder(settings: Settings, database: Database) -> Embedder:
+    """The embedder of the vectors that serve: the settings' one, unless `footnote models embed` changed it.
+
+    Raises EmbedderUnavailable.
+    """
+    now = Generations(database).serving()
+    return open_model(settings, now[1] if now else None)
+
+
+def open_model(settings: Settings, model: str | None = None) -> Embedder:
+    """An embedding model by name or path, theirs if none is named, run as settings say. Raises EmbedderUnavailable."""
     return open_embedder(
-        model=settings.embedder_model,
+        model=model or settings.embedder_model,
         backend=settings.embedder_backend,
         precision=settings.embedder_precision,
         threads=settings.embedder_threads,
         cache_folder=settings.data / "models",
     )
+
+
+def _renewed(settings: Settings, database: Database, embedder: Embedder) -> Embedder:
+    """The same embedder while its vectors serve; else the one whose do."""
+    now = Generations(database).serving()
+    if now is None or now[0] == embedder.stamp.key:
+        return embedder
+    return open_model(settings, now[1])
 
 
 def _reader(settings: Settings) -> Reader | None:

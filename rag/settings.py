@@ -117,6 +117,11 @@ class Settings:
     )
     embedder_threads: int = _setting(0, "Processor threads for embedding. 0: all.")
 
+    index_dense: str = _setting(
+        "faiss",
+        "Where vectors are compared: `faiss` in each process, or `pgvector`, a table of PostgreSQL for all of them.",
+        choices=("faiss", "pgvector"),
+    )
     index_flat_limit: int = _setting(
         100_000, "Chunks up to which the base view stays uncompressed; above it, a byte per number."
     )

@@ -47,6 +47,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     corpus.DatabaseUnusable: Row(503, "database-unusable", "The database cannot be used"),
     corpus.DatabaseTooNew: Row(503, "database-too-new", "The database is newer than this version"),
     corpus.EmbedderMismatch: Row(503, "embedder-mismatch", "Vectors of another model"),
+    corpus.GenerationConflict: Row(409, "generation-conflict", "Another change of the embedding model is in the way"),
     corpus.EmbedderUnavailable: Row(503, "embedder-unavailable", "The embedding model cannot be loaded"),
     ingest.IngestError: Row(500, "ingest", "The upload cannot be taken in"),
     ingest.UnreadableDocument: Row(422, "unreadable-document", "The document cannot be read"),

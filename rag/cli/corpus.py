@@ -7,6 +7,7 @@ import click
 
 from index.catalog import Catalog
 from index.database import Database
+from index.generations import Generations
 from index.rows import CollectionInfo, Egress
 from index.vector_base import Limits
 from index.views import describe_base
@@ -130,12 +131,15 @@ def show_collection(ctx: click.Context, name: str, as_json: bool) -> None:
     settings = settings_of(ctx)
     limits = Limits(settings.index_flat_limit, settings.index_sq8_limit)
     serving = describe_base(settings.data / "views", limits, sum(each.chunks for each in catalog.collections()))
+    generations = Generations(catalog.database).listing()
     if as_json:
         facts = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
-        print_json({**facts, "dense_view": serving})
+        print_json({**facts, "dense_view": serving, "generations": generations})
     else:
         _print_collections([info], as_json=False)
         click.echo(f"Dense view of all collections: {serving['class']}. {serving['why']}.")
+        for each in generations:
+            click.echo(f"Vectors of {each.model}: {each.state}, {each.vectors} of {each.chunks} passages.")
 
 
 @collections.command("delete")

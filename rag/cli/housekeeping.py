@@ -12,7 +12,12 @@ from typing import Literal
 
 import click
 import psutil
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 
+from index.database import Database
+from index.errors import FootnoteError
+from index.generations import Generations
 from rag.cli.show import json_option, print_json, print_table, settings_of
 from rag.llm.registry import Models
 from rag.settings import Settings, is_secret, setting_name, settings_page
@@ -83,6 +88,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield from _packages()
     yield _build()
     yield _model_file(settings)
+    yield from _embedding_models(settings)
 
 
 def _python() -> Finding:
@@ -155,6 +161,30 @@ def _model_file(settings: Settings) -> Finding:
     if described.problem:
         return Finding("local model", "missing", described.problem, "set model.path to a GGUF file, or run: make setup")
     return Finding("local model", "ok", described.file)
+
+
+def _embedding_models(settings: Settings) -> Iterator[Finding]:
+    """Nothing is looked at where nothing was kept yet: looking would make the database."""
+    database = Database(settings.resolved_database_url)
+    try:
+        if database.path is not None and not database.path.exists():
+            return
+        found = Generations(database).listing() if inspect(database.engine).has_table("generations") else ()
+    except (FootnoteError, SQLAlchemyError) as error:
+        yield Finding("embedding model", "warning", str(error).splitlines()[0], "mend the database, then look again")
+        return
+    finally:
+        database.close()
+    for each in found:
+        detail = f"{each.model} ({each.stamp}): {each.state}, {each.vectors} of {each.chunks} passages"
+        if each.state == "serving":
+            yield Finding("embedding model", "ok", detail)
+        else:
+            mend = {
+                "building": f"finish it: footnote models embed {each.model}",
+                "old": "make room when nobody will go back: footnote models embed --drop-old",
+            }.get(each.state, "finish it: footnote models embed --drop-old")
+            yield Finding("embedding model", "ok" if each.state == "old" else "warning", detail, mend)
 
 
 COMMANDS = (settings_command, doctor)

@@ -14,6 +14,7 @@ import psutil
 
 from index.catalog import Catalog
 from rag.cli.corpus import open_catalog
+from rag.cli.embedding import embed
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
 from rag.errors import BadRequest
 from rag.llm.registry import ModelDescription, Models
@@ -287,5 +288,7 @@ def _description() -> str:
     said = metadata.distribution("footnote").read_text("METADATA") or ""
     return said.partition("\n\n")[2]
 
+
+models.add_command(embed)
 
 COMMANDS = (models,)

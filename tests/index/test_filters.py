@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from index.errors import BadFilter
 from index.filters import Filters, parse_filters
-from index.schema import Document
+from index.passing import Passing
+from index.schema import Collection, Document
 from tests.index.corpus import Corpus
 
 ON_EVERY_DATABASE = True
@@ -122,3 +123,25 @@ def test_no_filter_is_falsy() -> None:
     assert not parse_filters(None)
     assert parse_filters({"a": 1})
     assert parse_filters({}) == Filters()
+
+
+def test_what_passes_is_remembered_until_something_changes(corpus: Corpus) -> None:
+    passing = Passing()
+    whole = corpus.catalog.create_collection("whole")
+
+    def keys(raw: dict[str, Any]) -> int:
+        with corpus.database.read() as session:
+            query = select(Collection.key).where(Collection.id == corpus.collection)
+            return len(passing.documents(session, (session.scalar(query) or 0,), parse_filters(raw)))
+
+    first = corpus.put("a.txt", "one", metadata={"n": 1})
+    corpus.put("b.txt", "two", metadata={"n": True})
+    corpus.put("c.txt", "three", whole.id, metadata={"n": 1})
+    assert [keys({"n": 1}), keys({"n": True}), keys({"name": "a.txt"})] == [1, 1, 1]
+    assert [keys({"n": 1}), keys({"n": 1.0})] == [1, 1]
+    corpus.put("d.txt", "four", metadata={"n": 1})
+    assert keys({"n": 1}) == 2
+    assert corpus.catalog.rename_document(first.document, "z.txt")
+    assert [keys({"name": "a.txt"}), keys({"name": "z.txt"})] == [0, 1]
+    assert corpus.catalog.delete_document(first.document)
+    assert keys({"n": 1}) == 1

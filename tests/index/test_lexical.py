@@ -1,4 +1,5 @@
 import hashlib
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,3 +138,25 @@ def test_work_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("work-*"))) == 2, "folders of living views are left alone"
     living.close()
     other.close()
+
+
+def test_many_allowed_documents_are_found_like_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = LexicalView(tmp_path)
+    chance = random.Random(5)
+    words = ["queue", "limit", "error", "disk", "key"]
+    view.add(ChunkText(n, 1 + n // 3, 1, "", "", " ".join(chance.choices(words, k=1 + n % 7))) for n in range(1, 1500))
+    view.commit(1)
+    moment = view.moment()
+    scopes = [
+        Scope(documents=np.array([key for key in range(1, 501) if wanted(key)], np.int64))
+        for wanted in (lambda key: key % 2 == 0, lambda key: key > 495, lambda key: True, lambda key: False)
+    ]
+    for question in ("queue", "limit error", "disk key queue"):
+        for scope in scopes:
+            monkeypatch.setattr("index.lexical.MANY_DOCUMENTS", 10**9)
+            one_by_one = moment.search(question, 20, scope)
+            monkeypatch.setattr("index.lexical.MANY_DOCUMENTS", 0)
+            looked_through = moment.search(question, 20, scope)
+            assert np.allclose(one_by_one[0], looked_through[0])
+            assert len(set(one_by_one[1].tolist())) == len(looked_through[1])
+    view.close()

@@ -17,6 +17,7 @@ from index.database import Database
 from index.filters import parse_filters
 from index.rows import decode_vectors, encode_vector
 from index.search import Searcher
+from index.views import Dense
 from tests.index.corpus import Corpus, cut, new_document
 
 WORDS = ["queue", "message", "limit", "error", "disk", "ttl", "user", "key"]
@@ -30,6 +31,7 @@ class CorpusMachine(RuleBasedStateMachine):
 
     flat_limit = 100_000
     sq8_limit = 100_000
+    dense: Dense = "faiss"
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +57,7 @@ class CorpusMachine(RuleBasedStateMachine):
             flat_limit=self.flat_limit,
             sq8_limit=self.sq8_limit,
             delta_limit=8,
+            dense=self.dense,
         )
 
     def teardown(self) -> None:
