@@ -127,6 +127,7 @@ class ScriptedModels:
 
     def __init__(self, generator: ScriptedGenerator) -> None:
         self.generator = generator
+        self.shelf: Any = None  # where a test keeps versions
 
     def names(self) -> list[str]:
         return [self.generator.name]

@@ -23,7 +23,7 @@ from rag.access.errors import SignOnFailed
 
 SIGNATURES: Final = ("RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512")
 SCOPES: Final = "openid profile email"
-_SECONDS: Final = 10.0  # that the provider may take for each of its answers
+_SECONDS: Final = 20.0  # that the provider may take for each of its answers
 _KEPT_SECONDS: Final = 600.0  # how long its description and keys are believed
 _LEEWAY: Final = 60  # seconds by which its clock may differ
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")

@@ -1,19 +1,26 @@
 """Collections: list, create, show, change, delete. Knows no documents."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from litestar import Controller, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
+from litestar.response import Stream
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from index.catalog import Catalog
-from index.errors import NoSuchCollection
+from index.errors import NoSuchCollection, NoSuchDocument
 from index.rows import CollectionInfo
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import admins, known, on
 from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
+
+_PAGE: Final = 100
+_EXPORTED: Final = ("id", "name", "title", "version", "media_type", "size", "content_hash", "created_at")
 
 Egress = Literal["deny", "redact", "allow"]
 Name = Annotated[str, Meta(min_length=1, max_length=64, description="a-z, 0-9, '.', '_' and '-'.")]
@@ -95,6 +102,18 @@ class CollectionController(Controller):
         info = app.catalog.collection(collection)
         return view(_change(app.catalog, info, data))
 
+    @get(
+        "/{collection:str}/export",
+        sync_to_thread=True,
+        opt=on("collection", audit="collections.export"),
+        responses={200: ResponseSpec(str, description="JSON lines of documents", media_type="application/x-ndjson")},
+    )
+    def export(self, app: AppPart, collection: FromPath[str]) -> Stream:
+        """Every current document with its text and metadata, as one JSON object each."""
+        info = app.catalog.collection(collection)
+        headers = {"Content-Disposition": f'attachment; filename="{info.name}.jsonl"'}
+        return Stream(_exported(app.catalog, info.id), media_type="application/x-ndjson", headers=headers)
+
     @delete("/{collection:str}", sync_to_thread=True, opt=on("collection", "manage", audit="collections.delete"))
     def delete_collection(self, app: AppPart, collection: FromPath[str]) -> None:
         """Delete a collection with all its documents. Deleting what is gone is no error."""
@@ -103,6 +122,22 @@ class CollectionController(Controller):
         except NoSuchCollection:
             return
         app.catalog.delete_collection(info.id)
+
+
+def _exported(catalog: Catalog, collection: str) -> Iterator[bytes]:
+    cursor: str | None = None
+    while True:
+        page = catalog.documents(collection, _PAGE, cursor)
+        for info in page.items:
+            try:
+                text = catalog.document_text(info.id)
+            except NoSuchDocument:
+                continue  # it was deleted while others were written
+            told = {name: getattr(info, name) for name in _EXPORTED}
+            yield msgspec.json.encode(told | {"metadata": dict(info.metadata), "text": text}) + b"\n"
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def _change(catalog: Catalog, info: CollectionInfo, data: CollectionChange) -> CollectionInfo:

@@ -1,7 +1,6 @@
-"""`GET /api/v1/settings` and `/models`: what is configured, without secrets."""
+"""`GET /api/v1/settings`: what is configured, without secrets."""
 
 import re
-from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from litestar import get
@@ -9,7 +8,7 @@ from msgspec import Struct
 
 from rag.api.listing import Listing
 from rag.api.parts import AppPart
-from rag.api.permit import admins, known
+from rag.api.permit import admins
 from rag.settings import is_secret, setting_name, settings_table
 
 _PASSWORD: Final = re.compile(r"://[^@/\s]*@")  # who and how, inside an address
@@ -45,13 +44,3 @@ def list_settings(app: AppPart) -> Listing[SettingView]:
         origin = app.origin.get(attribute, "default")
         shown.append(SettingView(name, environment, kind, value, default, origin, secret, meaning))
     return Listing(shown, None)
-
-
-@get("/models", sync_to_thread=True, opt=known("read"), tags=["service"])
-def list_models(app: AppPart) -> Listing[dict[str, Any]]:
-    """The language models that may answer, and which one does when a question names none."""
-    return Listing([_plain(model) for model in app.models.describe()], None)
-
-
-def _plain(model: Any) -> dict[str, Any]:
-    return asdict(model) if is_dataclass(model) and not isinstance(model, type) else dict(model)

@@ -14,7 +14,7 @@ from rag.api.answers import AnswerController
 from rag.api.ask import ask
 from rag.api.audit import AuditController
 from rag.api.collections import CollectionController
-from rag.api.configuration import list_models, list_settings
+from rag.api.configuration import list_settings
 from rag.api.conversations import ConversationController
 from rag.api.docs import openapi_config
 from rag.api.documents import CollectionDocumentsController, DocumentController
@@ -24,6 +24,7 @@ from rag.api.grants import GrantController, KeyController
 from rag.api.guard import Guard
 from rag.api.health import live, metrics, ready
 from rag.api.jobs import BatchController, JobController
+from rag.api.models import ModelController
 from rag.api.openai import OpenAIController, openai_error
 from rag.api.people import GroupController, PeopleController
 from rag.api.permit import admit, provide_permit
@@ -85,7 +86,7 @@ def create_server(app: App) -> Litestar:
             KeyController,
             AuditController,
             usage,
-            list_models,
+            ModelController,
             list_settings,
             live,
             ready,

@@ -36,7 +36,8 @@ def usage_page(request: PageRequest) -> Response[str]:
 @get("/admin/system", include_in_schema=False, sync_to_thread=True, opt=admins())
 def system_page(request: PageRequest) -> Response[str]:
     """Health, models and settings."""
-    return page(request, "system.html", {}, active="admin", tab="system")
+    index = permit_of(request).app.searcher.status()
+    return page(request, "system.html", {}, active="admin", tab="system", index=index)
 
 
 @get("/admin/audit", include_in_schema=False, sync_to_thread=True, opt=admins())

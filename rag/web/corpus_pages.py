@@ -5,7 +5,9 @@ from typing import Final
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
+from index.facts import facts_of
 from rag.api.permit import known, on, permit_of
+from rag.collection_rules import own_threshold
 from rag.web.frame import PageRequest, brief, page
 from rag.web.view import WINDOW, pieces, window
 
@@ -35,6 +37,10 @@ def collection_page(request: PageRequest, name: FromPath[str]) -> Response[str]:
         collection=info,
         may_write=may_write,
         may_manage=permit.caller.may(info.id, "manage"),
+        facts=facts_of(permit.app.database, info.id),
+        models=sorted({*permit.app.models.names(), *([info.model] if info.model else [])}),
+        threshold=own_threshold(info),
+        usual_threshold=permit.app.settings.answer_evidence_threshold,
         formats=_FORMATS,
         active="collections",
     )

@@ -39,11 +39,12 @@ async def ended(http: Http, run: str) -> dict[str, Any]:
 
 async def seen(http: Http, run: str, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The run once enough of it is done; looked at again and again, as the page does."""
-    while True:
-        found: dict[str, Any] = (await http.get(f"/api/v1/runs/{run}")).json()
-        if enough(found):
-            return found
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(300):
+        while True:
+            found: dict[str, Any] = (await http.get(f"/api/v1/runs/{run}")).json()
+            if enough(found):
+                return found
+            await asyncio.sleep(0.02)
 
 
 async def test_cases_are_made_changed_taken_out_and_exported(build: Callable[..., Service], tmp_path: Any) -> None:  # noqa: F811

@@ -25,6 +25,7 @@ from rag.api.running import RunningAnswers
 from rag.api.server import create_server
 from rag.app import App
 from rag.history import History
+from rag.llm.shelf import Shelf
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
 
@@ -107,6 +108,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         searcher = Searcher(database, catalog, embedder, tmp_path / "views")
         generator = ScriptedGenerator(script, pause=pause)
         models: Any = ScriptedModels(generator)
+        models.shelf = Shelf(tmp_path / "shelf")
         history = History(database)
         app = App(
             settings=settings,

@@ -90,6 +90,7 @@ def browser() -> Iterator[Browser]:
 def kept(page: Page, name: str) -> None:
     """Keep how a page looks now, for people; nothing is compared with it."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")  # what stays on top stands there once
     page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
 

@@ -7,6 +7,7 @@ import { beginChange } from "./collection_change.js";
 import { Jobs } from "./jobs.js";
 import { beginQuality } from "./quality.js";
 import { beginSearch } from "./search_test.js";
+import { beginSync } from "./sync.js";
 import { MOST_FILES, dropped, picked, send } from "./upload.js";
 
 const AT_ONCE = 2; // uploads sent at the same time
@@ -129,4 +130,5 @@ refresh();
 jobs.begin();
 beginQuality(byId("quality"), collection.id);
 beginSearch(byId("try"), collection.id);
+beginSync(byId("sync"), collection.id, refresh);
 beginChange(byId("change"), collection.id);

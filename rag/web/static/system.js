@@ -1,9 +1,11 @@
-// How the service is: what is ready, its figures, its models, its settings with their source. Changes nothing.
+// How the service is: what is ready, its figures, its models, its settings with their source. Changes only which version of a model speaks.
 
-import { el, showProblem, t } from "./page.js";
+import { announce, el, showProblem, t } from "./page.js";
+import { attempts } from "./deed.js";
 import { api, send } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
+const attempt = attempts(byId("problem"));
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 async function health() {
@@ -31,16 +33,40 @@ function parsed(text) {
   return found;
 }
 
+const speeds = (measured) => Object.entries(measured ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${numbers.format(value)}`).join(", ") || "–";
+
 async function models() {
   const { items } = await api("models");
   const rows = items.map((model) => {
-    const speeds = Object.entries(model.measured ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${numbers.format(value)}`);
     const facts = [model.quantisation, model.version ? t("source.version", { version: model.version }) : "", model.licence];
     const state = model.problem || t(model.ready ? "system.ready" : "system.not_loaded");
-    const cells = [model.name, model.title, facts.filter(Boolean).join(", "), numbers.format(model.context), speeds.join(", ") || "–", state];
+    const cells = [model.name, model.title, facts.filter(Boolean).join(", "), numbers.format(model.context), speeds(model.measured), state];
     return el("tr", {}, ...cells.map((text) => el("td", {}, text)));
   });
   byId("models").querySelector("tbody").replaceChildren(...rows);
+  versions(items);
+}
+
+/** The versions of local models, and the way to another one. */
+function versions(items) {
+  const rows = items.flatMap((model) => (model.versions ?? []).map((version) => [model, version]));
+  const change = (model, deed, json) => attempt(async () => {
+    await api(`models/${encodeURIComponent(model.name)}/${deed}`, { method: "POST", json });
+    announce(t("system.changed"));
+    await models();
+  });
+  const button = (key, name, click) => el("button", { type: "button", class: "plain", "aria-label": t("admin.one", { deed: t(key), name }), on: { click } }, t(key));
+  byId("versions").hidden = rows.length === 0;
+  byId("versions").querySelector("tbody").replaceChildren(
+    ...rows.map(([model, version]) => {
+      const name = `${model.name} ${version.version}`;
+      const speaks = version.version === model.version;
+      const deed = speaks ? button("system.rollback", name, () => change(model, "rollback")) : button("system.promote", name, () => change(model, "promote", { version: version.version }));
+      const facts = [version.quantisation, version.origin, `${numbers.format(version.size / 1e6)} MB`].filter(Boolean).join(", ");
+      const marked = speaks ? el("span", { class: "badge answered" }, t("system.speaks")) : null;
+      return el("tr", {}, el("td", {}, model.name), el("td", { class: "number" }, String(version.version)), el("td", {}, facts, " ", marked ?? ""), el("td", {}, speeds(version.measured)), el("td", { class: "number" }, deed));
+    }),
+  );
 }
 
 async function settings() {

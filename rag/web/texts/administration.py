@@ -81,4 +81,10 @@ TEXTS: Mapping[str, str] = {
     "audit.verify": "Is it whole?",
     "audit.whole": "The log is whole: {lines} lines, head {hash}",
     "audit.export": "Export",
+    "system.versions": "Versions of local models",
+    "system.promote": "Let it speak",
+    "system.rollback": "Roll back",
+    "system.speaks": "speaks",
+    "system.changed": "Another version speaks within seconds",
+    "system.index": "Index",
 }

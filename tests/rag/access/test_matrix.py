@@ -219,6 +219,12 @@ MATRIX: Mapping[str, Row] = {
     "GET /api/v1/usage": Row(KNOWN),
     "GET /api/v1/metrics": ONLY_ADMINS,
     "GET /api/v1/models": Row(KNOWN),
+    # Nobody has such a model, and only admins are told so.
+    "POST /api/v1/models/{model}/promote": Row(
+        (), lambda world: Call({"model": "none"}, {"json": {"version": 1}}), dict.fromkeys(ADMINS, 404)
+    ),
+    "POST /api/v1/models/{model}/rollback": Row((), lambda world: Call({"model": "none"}), dict.fromkeys(ADMINS, 404)),
+    "GET /api/v1/collections/{collection}/export": READ,
     "GET /api/v1/collections": Row(KNOWN),
     "POST /api/v1/collections": Row(ADMINS, body(lambda world: {"name": f"new-{world.number()}"})),
     "GET /api/v1/collections/{collection}": READ,

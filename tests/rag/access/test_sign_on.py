@@ -52,7 +52,7 @@ def service(build: Callable[..., Service], provider: str) -> Service:
 
 async def be(provider: str, lie: str = "", **changed: Any) -> None:
     """Who is signed in at the provider, and how it lies."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=120) as http:
         await http.post(f"{provider}/lie", json={"lie": lie, "person": ANN | changed})
 
 
@@ -60,7 +60,7 @@ async def sent_back(http: Http, wanted: str = "/history") -> str:
     """The address that the provider sends the browser back to."""
     away = await http.get("/sign-in/provider", params={"next": wanted})
     assert away.status_code == 303, away.text
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=120) as browser:
         there = await browser.get(away.headers["location"])
     return str(httpx.URL(there.headers["location"]).raw_path.decode())
 
