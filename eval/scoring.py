@@ -54,6 +54,7 @@ class Score:
     gold_cited: int = 0  # gold spans that a cited span overlaps
     gold_spans: int = 0
     first_word_seconds: float = 0.0
+    grounding_ms: float = 0.0  # evidence, decision and verdicts together
     tokens: int = 0  # read and written by the model
     cost: float = 0.0
 
@@ -105,6 +106,7 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
         gold_cited=gold_cited,
         gold_spans=len(case.spans),
         first_word_seconds=usage.ms.get("first_token", 0.0) / 1000 if usage else 0.0,
+        grounding_ms=usage.ms.get("evidence", 0.0) + usage.ms.get("verify", 0.0) if usage else 0.0,
         tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
         cost=usage.cost if usage else 0.0,
     )
@@ -225,6 +227,8 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
         result["citation_recall"] = share(values(lambda s: s.gold_cited / max(s.gold_spans, 1)), spanned)
     first = [found.first_word_seconds for found in scores.values() if found.first_word_seconds]
     result["seconds_to_first_word_p50"] = percentile(first, 50)
+    grounding = [found.grounding_ms for found in scores.values() if found.grounding_ms]
+    result["grounding_ms_p50"], result["grounding_ms_p95"] = percentile(grounding, 50), percentile(grounding, 95)
     result["tokens_per_question"] = share(values(lambda s: s.tokens), every)
     result["cost"] = sum(found.cost for found in scores.values())
     seconds = [found.seconds for found in scores.values()]

@@ -134,7 +134,7 @@ class Course:
     def usage(self) -> AnswerUsage:
         """Tokens and times so far, in milliseconds."""
         used = self.trace.usage
-        ms = {name: self.trace.ms.get(name, 0.0) for name in ("queue", "retrieve", "evidence", "first_token")}
+        ms = {name: self.trace.ms.get(name, 0.0) for name in ("queue", "retrieve", "evidence", "verify", "first_token")}
         self.trace.ms["total"] = ms["total"] = self.milliseconds()
         return AnswerUsage(
             prompt_tokens=used.prompt_tokens if used else 0,

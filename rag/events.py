@@ -126,7 +126,7 @@ class AnswerUsage:
     completion_tokens: int
     cost: float
     currency: str
-    ms: Mapping[str, float]  # queue, retrieve, evidence, first_token, total
+    ms: Mapping[str, float]  # queue, retrieve, evidence, verify, first_token, total
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from index.embedder import Embedder
 from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.instructions import addresses_model
+from rag.measures import held_numbers, told_with_noun
 from rag.questions import AnswerKind, answer_kind, asked_sentence, could_answer, new_names
 from rag.reading import Reader
 from rag.units import Unit, UnitKind, units_of
-from rag.words import content_stems, identifiers, names, numbers, share, word_count
+from rag.words import codes, content_stems, identifiers, names, numbers, share, word_count
 
 MOST_CANDIDATES = 32  # units that are embedded per question: the cost of evidence is here
 LONGEST_UNIT_WORDS = 140
@@ -125,6 +126,7 @@ def unit_features(
     units = [unit for unit in units_of(passages) if _may_answer(unit)]
     if not units:
         return []
+    question = told_with_noun(question, _stems_of(passages))
     rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
     wanted = weighted_stems(question, rarity)
     held = [set(content_stems(f"{passage.title} {passage.heading} {passage.text}")) for passage in passages]
@@ -267,7 +269,7 @@ def _word_features(asked: _Asked, unit: Unit, passage: Passage, held: set[str]) 
         "overlap_heading": covered(wanted, context),
         "overlap_passage": covered(wanted, held | context),
         "names": share(asked.names, held | context),
-        "numbers": share(asked.numbers, numbers(f"{passage.heading} {unit.lead} {unit.text}")),
+        "numbers": share(asked.numbers, held_numbers(question, f"{passage.heading} {unit.lead} {unit.text}")),
         "identifiers": share(asked.identifiers, context),
         "kind_fits": 1.0 if fits else 0.0,
         "kind_misses": 1.0 if fits is False else 0.0,
@@ -316,14 +318,14 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
     best = ranked[0]
     source = passages[best.n - 1]
     logits = [math.log(max(e.score, 1e-9) / max(1.0 - e.score, 1e-9)) for e in ranked[:5]]
-    everywhere = set[str]()
-    for passage in passages:
-        everywhere |= set(content_stems(f"{passage.title} {passage.heading} {passage.text}"))
+    everywhere = _stems_of(passages)
+    question = told_with_noun(question, everywhere)
     asked = set(content_stems(question))
     here = set(content_stems(f"{source.title} {source.heading} {source.text}"))
     near = set(content_stems(f"{source.heading} {best.text}"))
     named = names(question) | numbers(question)
-    held = here | numbers(source.text)
+    held = here | held_numbers(question, source.text)
+    exact = codes(question)
     dense = max((float(passage.stages.get("dense", 0.0)) for passage in passages), default=0.0)
     ranks = source.stages
     return {
@@ -336,6 +338,7 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         "found_here": share(asked, here),
         "found_near": share(asked, near),
         "names_here": share(named, held) if named else 1.0,
+        "code_near": share(exact, near) if exact else 0.0,
         "overlap_near": best.features.get("overlap_heading", 0.0),
         "overlap_passage": best.features.get("overlap_passage", 0.0),
         "kind_fits": best.features.get("kind_fits", 0.0),
@@ -347,6 +350,10 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         **{name: value for name, value in best.features.items() if name.startswith("read")},
         **_readings_together(ranked),
     }
+
+
+def _stems_of(passages: Sequence[Passage]) -> set[str]:
+    return set().union(*(content_stems(f"{item.title} {item.heading} {item.text}") for item in passages))
 
 
 def _readings_together(ranked: Sequence[Evidence]) -> dict[str, float]:

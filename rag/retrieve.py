@@ -10,6 +10,7 @@ from urllib.parse import quote as url_quote
 from index.filters import Filters
 from index.passage import Dropped, Passage, SearchResult
 from rag.events import Source
+from rag.measures import also_said
 
 
 class PassageSearch(Protocol):
@@ -35,7 +36,7 @@ def retrieve(
     search: PassageSearch, questions: Sequence[str], collections: Sequence[str], k: int, filters: Filters | None = None
 ) -> Retrieved:
     """The k best passages of these collections; of several questions in turn the best of each. Raises BadFilter."""
-    results = [search.search(question, collections=collections, k=k, filters=filters) for question in questions]
+    results = [search.search(searched(text), collections=collections, k=k, filters=filters) for text in questions]
     result = results[0] if len(results) == 1 else merged(results, k)
     return Retrieved(
         result.passages,
@@ -44,6 +45,12 @@ def retrieve(
         result.applied_seq,
         result.ms,
     )
+
+
+def searched(question: str) -> str:
+    """The question with what documents may say instead of its words."""
+    also = also_said(question)
+    return f"{question} ({'; '.join(also)})" if also else question
 
 
 def merged(results: Sequence[SearchResult], k: int) -> SearchResult:

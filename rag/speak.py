@@ -169,7 +169,10 @@ class Speaker:
             for event in draft.show(len(draft.text)):
                 yield event
         for start, end in draft.finished(last=last):
+            began = time.perf_counter()
             checked = await self._judged(course, draft, start, end)
+            ms = course.trace.ms
+            ms["verify"] = ms.get("verify", 0.0) + (time.perf_counter() - began) * 1000
             course.trace.checked = (*course.trace.checked, checked)
             if strict and not follows_closely(course.question, checked, draft.prompt.evidence[0]):
                 draft.ended = "a sentence does not follow the best evidence"

@@ -17,6 +17,7 @@ from index.embedder import Embedder
 from rag.calibration import Logistic
 from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
+from rag.measures import held_numbers
 from rag.reading import Reader
 from rag.units import whole_sentences
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
@@ -115,8 +116,8 @@ def support_features(
         "joint": max(share(fresh, stems) * share(asked, stems) for stems in held)
         if asked
         else share(claim, held[best]),
-        "number_missing": 1.0 - share(said_numbers, numbers(premises[best])) if said_numbers else 0.0,
-        "number_nowhere": 1.0 - share(said_numbers, numbers(joined)) if said_numbers else 0.0,
+        "number_missing": 1.0 - share(said_numbers, held_numbers(sentence, premises[best])) if said_numbers else 0.0,
+        "number_nowhere": 1.0 - share(said_numbers, held_numbers(sentence, joined)) if said_numbers else 0.0,
         "name_missing": 1.0 - share(said_names, together | _all_stems(joined)) if said_names else 0.0,
         "negation": 1.0 if has_negation(sentence) != has_negation(premises[best]) else 0.0,
         "negated": 1.0 if has_negation(sentence) else 0.0,

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:[._'’@/:+#-][^\W_]+)*[+#]*")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
-_SPELLED = {
+SPELLED = {
     "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
     "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15",
     "sixteen": "16", "seventeen": "17", "eighteen": "18", "nineteen": "19", "twenty": "20", "thirty": "30",
@@ -88,7 +88,7 @@ def content_stems(text: str) -> list[str]:
 def numbers(text: str) -> set[str]:
     """Numbers in one form: `1,000` is `1000`, `seven` is `7`, `3.50` is `3.5`."""
     found = {_plain_number(match) for match in _NUMBER.findall(text)}
-    return found | {_SPELLED[word] for word in words(text) if word in _SPELLED}
+    return found | {SPELLED[word] for word in words(text) if word in SPELLED}
 
 
 def names(text: str) -> set[str]:
@@ -106,6 +106,11 @@ def names(text: str) -> set[str]:
 def identifiers(text: str) -> set[str]:
     """Stems of words that mix letters with digits or signs, such as `MD-4013`, `M2` and `x-max-length`."""
     return {stem(word) for word in words(text) if re.search(r"[a-z].*[\d_./+#-]|\d.*[a-z]", word)}
+
+
+def codes(text: str) -> set[str]:
+    """Stems of words like `MD-4013` and `E1234`: letters, then three digits or more."""
+    return {stem(word) for word in words(text) if re.fullmatch(r"[a-z]+[-_#]?\d{3,}", word)}
 
 
 def has_negation(text: str) -> bool:

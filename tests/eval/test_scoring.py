@@ -144,7 +144,7 @@ def test_facts_and_rules_decide_with_the_answers() -> None:
 
 
 def test_citations_are_held_against_the_gold_spans_and_usage_is_kept() -> None:
-    usage = AnswerUsage(100, 0, 20, 0.5, "USD", {"first_token": 250.0})
+    usage = AnswerUsage(100, 0, 20, 0.5, "USD", {"first_token": 250.0, "evidence": 80.0, "verify": 20.0})
     given = replace(answer("30 minutes.", SourceSpan(1, 0, 37, None), SourceSpan(2, 0, 5, None)), usage=usage)
     got = score(CASE, given, Shelf())
     assert (got.citations, got.cited_on_gold, got.gold_cited, got.gold_spans) == (2, 1, 1, 1)
@@ -152,6 +152,7 @@ def test_citations_are_held_against_the_gold_spans_and_usage_is_kept() -> None:
     missed = score(replace(CASE, id="b"), answer("None.", outcome="abstained"), Shelf())
     figures = summarise([CASE, replace(CASE, id="b")], {"a": got, "b": missed})
     assert (figures["citation_precision"], figures["citation_recall"]) == (0.5, 0.5)
+    assert figures["grounding_ms_p50"] == 100.0
     assert (figures["tokens_per_question"], figures["cost"], figures["seconds_to_first_word_p50"]) == (60.0, 0.5, 0.25)
 
 

@@ -185,7 +185,7 @@ def test_what_is_stored_is_what_was_streamed(desk):
     assert trace["retrieval"]["candidates"][0]["stages"] == {"dense": 0.7}
     assert trace["generated"] == record.text
     assert record.usage is not None
-    assert set(record.usage.ms) == {"queue", "retrieve", "evidence", "first_token", "total"}
+    assert set(record.usage.ms) == {"queue", "retrieve", "evidence", "verify", "first_token", "total"}
 
 
 def test_an_unsupported_text_is_replaced_by_quoted_evidence(desk):

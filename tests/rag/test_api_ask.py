@@ -57,7 +57,7 @@ async def test_the_events_of_an_answer(service: Service, http: Http) -> None:
     where = f"/api/v1/documents/{document}/text?start={span['start']}&end={span['end']}"
     assert "30 minutes" in (await http.get(where)).json()["text"]
     assert by_name["verdict"]["verdict"] == "supported"
-    assert set(by_name["usage"]["ms"]) == {"queue", "retrieve", "evidence", "first_token", "total"}
+    assert set(by_name["usage"]["ms"]) == {"queue", "retrieve", "evidence", "verify", "first_token", "total"}
     done = by_name["done"]
     assert (done["status"], done["answer"]) == ("answered", by_name["started"]["answer"])
 
