@@ -7,6 +7,7 @@ import click
 # Name -> module and attribute. A measurement brings its command itself; heavy imports wait until it is called.
 _COMMANDS = {
     "ingest": "bench.ingest:ingest_command",
+    "cases": "bench.cases:cases_command",
     "search": "bench.search:search_command",
     "generate": "bench.generate:generate_command",
 }
