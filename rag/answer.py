@@ -188,6 +188,7 @@ class Answerer:
             model=generator.name if generator else "",
             conversation=ask.conversation,
             tenant=ask.tenant,
+            credential=ask.credential,
         )
         begun = await self._run(lambda: self._history.begin(new))
         empty = "" if any(info.documents for info in infos) else ", ".join(f"“{info.name}”" for info in infos)

@@ -34,9 +34,9 @@ class Ask:
     """A question. `collections` are ids; `k` passages and `max_tokens` default to the settings.
 
     Modes: `auto` lets the model speak from the evidence, `quote` answers with the evidence itself, `search` gives the
-    sources alone. `tenant` owns the conversation and salts the model's caches. `earlier` are the questions before
-    this one, oldest first, from a client that keeps the conversation itself. `evidence_threshold` decides instead of
-    that of the settings and the collections.
+    sources alone. `tenant` owns the conversation and salts the model's caches; `credential` is the API key (id) that
+    asks. `earlier` are the questions before this one, oldest first, from a client that keeps the conversation itself.
+    `evidence_threshold` decides instead of that of the settings and the collections.
     """
 
     question: str
@@ -48,6 +48,7 @@ class Ask:
     k: int | None = None
     max_tokens: int | None = None
     tenant: str = ""
+    credential: str = ""
     earlier: tuple[str, ...] = ()
     background: bool = False
     evidence_threshold: float | None = None

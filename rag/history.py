@@ -109,6 +109,7 @@ class NewAnswer:
     model: str
     conversation: str | None = None
     tenant: str = ""
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ class History:
                     collections=list(new.collections),
                     mode=new.mode,
                     model=new.model,
+                    credential=new.credential,
                     status="running",
                     text="",
                     sources=[],

@@ -48,6 +48,7 @@ class Answer(Base):
     confidence: Mapped[float] = mapped_column(Float(53))
     trace_id: Mapped[str] = mapped_column(String(32), unique=True)
     trace: Mapped[dict[str, Any]] = mapped_column(JSON)
+    credential: Mapped[str] = mapped_column(String(64), server_default="")  # the API key's id; empty: none was used
     error: Mapped[str] = mapped_column(Text)  # one line; empty when nothing failed
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -70,6 +70,8 @@ class Settings:
     )
     limit_month_tokens: int = _setting(0, "The same in 30 days. 0: any.")
     limit_month_cost: float = _setting(0.0, "The same for cost in 30 days. 0: any.")
+    limit_key_tokens: int = _setting(0, "Tokens that one API key may use in 24 hours, beside its person's. 0: any.")
+    limit_key_cost: float = _setting(0.0, "What one API key's answers may cost in 24 hours. 0: any.")
     limit_unknown: int = _setting(60, "Requests a minute of one address without a good credential. 0: any.")
     limit_sign_ins: int = _setting(10, "Attempts a minute to sign in from one address, and to one name. 0: any.")
 

@@ -32,7 +32,8 @@ class Spent:
 class UsageLine:
     """What one person (id; empty without accounts) spent on one model on one day (UTC, `2026-11-22`).
 
-    `collections` (ids) only where it was asked for by them; the person is empty then.
+    `collections` (ids) only where it was asked for by them; the person is empty then. `credential` (id of a key; empty
+    for a session) only where it was asked for by key.
     """
 
     day: str
@@ -40,6 +41,7 @@ class UsageLine:
     model: str
     spent: Spent
     collections: tuple[str, ...] = ()
+    credential: str = ""
 
 
 class Usage:
@@ -48,9 +50,11 @@ class Usage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def spent(self, person: str, since: datetime) -> Spent:
-        """What a person (id) has spent since a moment."""
+    def spent(self, person: str, since: datetime, credential: str | None = None) -> Spent:
+        """What a person (id), or one of their keys (id), has spent since a moment."""
         query = select(*_SUMS).join(Conversation, Conversation.key == Answer.conversation)
+        if credential is not None:
+            query = query.where(Answer.credential == credential)
         with self._database.read() as session:
             row = session.execute(query.where(Conversation.tenant == person, Answer.created_at >= since)).one()
         return _spent(row)
@@ -70,6 +74,24 @@ class Usage:
         with self._database.read() as session:
             return tuple(
                 UsageLine(str(row[0]), row[1], row[2], _spent(row[3:])) for row in session.execute(query).all()
+            )
+
+    def lines_by_keys(self, since: datetime, until: datetime, person: str | None = None) -> tuple[UsageLine, ...]:
+        """One line per day, person, key and model in [since, until), newest day first."""
+        day: Any = func.date(Answer.created_at)
+        query: Select[Any] = (
+            select(day, Conversation.tenant, Answer.credential, Answer.model, *_SUMS)
+            .join(Conversation, Conversation.key == Answer.conversation)
+            .where(Answer.created_at >= since, Answer.created_at < until)
+            .group_by(day, Conversation.tenant, Answer.credential, Answer.model)
+            .order_by(day.desc(), Conversation.tenant, Answer.credential, Answer.model)
+        )
+        if person is not None:
+            query = query.where(Conversation.tenant == person)
+        with self._database.read() as session:
+            return tuple(
+                UsageLine(str(row[0]), row[1], row[3], _spent(row[4:]), credential=row[2])
+                for row in session.execute(query).all()
             )
 
     def lines_by_collections(

@@ -160,4 +160,5 @@ def _question(permit: Permit, data: AskRequest) -> Ask:
         k=data.k,
         max_tokens=data.max_tokens,
         tenant=permit.caller.tenant or "",
+        credential=permit.caller.key or "",
     )

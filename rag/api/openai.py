@@ -125,6 +125,7 @@ def _question(permit: Permit, data: ChatRequest) -> Ask:
         max_tokens=data.most_tokens,
         earlier=earlier,
         tenant=permit.caller.tenant or "",
+        credential=permit.caller.key or "",
     )
 
 

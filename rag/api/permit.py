@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from anyio import CancelScope
@@ -31,6 +31,7 @@ from rag.app import App
 from rag.errors import NoSuchAnswer
 from rag.events import AnswerEvent, Sources, Started
 from rag.history import AnswerRecord
+from rag.usage import Spent
 
 Kind = Literal["collection", "document", "job", "batch", "answer"]
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -240,13 +241,19 @@ class Permit:
         ):
             if not tokens and not cost:
                 continue
-            spent = self.app.usage.spent(caller.person, utc_now() - timedelta(days=days))
-            for what, used, most in (("tokens", spent.tokens, tokens), ("cost", spent.cost, cost)):
-                if 0 < most <= used:
-                    raise TooMany(
-                        f"the {what} of your answers in {named} came to {used:g} of {most:g}; ask again later",
-                        _QUOTA_SECONDS,
-                    )
+            self._check_spent("your answers", named, self.app.usage.spent(caller.person, _ago(days)), tokens, cost)
+        if caller.key is not None and (settings.limit_key_tokens or settings.limit_key_cost):
+            spent = self.app.usage.spent(caller.person, _ago(1), caller.key)
+            self._check_spent(
+                "this key's answers", "24 hours", spent, settings.limit_key_tokens, settings.limit_key_cost
+            )
+
+    def _check_spent(self, whose: str, named: str, spent: Spent, tokens: int, cost: float) -> None:
+        for what, used, most in (("tokens", spent.tokens, tokens), ("cost", spent.cost, cost)):
+            if 0 < most <= used:
+                raise TooMany(
+                    f"the {what} of {whose} in {named} came to {used:g} of {most:g}; ask again later", _QUOTA_SECONDS
+                )
 
     def hold(self, kind: str, most: int) -> None:
         """Take a place until the request ends. Raises TooMany."""
@@ -256,6 +263,10 @@ class Permit:
         """The request has ended."""
         while self._places:
             self._places.pop()()
+
+
+def _ago(days: int) -> datetime:
+    return utc_now() - timedelta(days=days)
 
 
 def permit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Permit:

@@ -19,7 +19,8 @@ _DAYS = 30
 class UsageView(Struct):
     """What one person spent on one model on one day (UTC). `name` is empty without accounts.
 
-    `collections` (ids) are those asked together, with `by=collection`; the person is empty then.
+    `collections` (ids) are those asked together, with `by=collection`; the person is empty then. `key` (id) is the API
+    key, empty for a session, with `by=key`.
     """
 
     day: str
@@ -31,6 +32,7 @@ class UsageView(Struct):
     completion_tokens: int
     cost: float
     collections: list[str]
+    key: str
 
 
 @get("/usage", sync_to_thread=True, opt=known("read"), tags=["access"])
@@ -41,16 +43,17 @@ def usage(
     cursor: Cursor = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
-    by: FromQuery[Literal["person", "collection"]] = "person",
+    by: FromQuery[Literal["person", "key", "collection"]] = "person",
 ) -> Listing[UsageView]:
-    """Answers, tokens and cost by day, model and person or collections; of the last 30 days unless said.
+    """Answers, tokens and cost by day, model and person, key or collections; of the last 30 days unless said.
 
     Members see their own.
     """
     caller = permit.caller
     end = _aware(until) or utc_now() + timedelta(seconds=1)
     begin = _aware(since) or end - timedelta(days=_DAYS)
-    lines_of = app.usage.lines_by_collections if by == "collection" else app.usage.lines
+    found = app.usage
+    lines_of = {"person": found.lines, "key": found.lines_by_keys, "collection": found.lines_by_collections}[by]
     lines = lines_of(begin, end, None if caller.administers else caller.person)
     names = {person.id: person.name for person in app.access.people.people()} if caller.administers else {}
     names.setdefault(caller.person, caller.name)
@@ -66,4 +69,4 @@ def _aware(moment: datetime | None) -> datetime | None:
 def _view(line: UsageLine, name: str) -> UsageView:
     spent = line.spent
     counts = (spent.answers, spent.prompt_tokens, spent.completion_tokens, spent.cost)
-    return UsageView(line.day, line.person, name, line.model, *counts, list(line.collections))
+    return UsageView(line.day, line.person, name, line.model, *counts, list(line.collections), line.credential)

@@ -29,8 +29,11 @@ def admin_page(request: PageRequest) -> Response[str]:
 @get("/admin/usage", include_in_schema=False, sync_to_thread=True, opt=admins())
 def usage_page(request: PageRequest) -> Response[str]:
     """What was answered and what it cost."""
-    names = {info.id: info.name for info in permit_of(request).app.catalog.collections()}
-    return page(request, "usage.html", {"collections": names}, active="admin", tab="usage")
+    app = permit_of(request).app
+    names = {info.id: info.name for info in app.catalog.collections()}
+    every = app.access.keys.keys()
+    keys = {info.id: info.name or info.id for info in every}
+    return page(request, "usage.html", {"collections": names, "keys": keys}, active="admin", tab="usage")
 
 
 @get("/admin/system", include_in_schema=False, sync_to_thread=True, opt=admins())

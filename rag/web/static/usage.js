@@ -1,4 +1,4 @@
-// What was answered and what it cost: bars over days, sums by person, model or collection. Knows no limit.
+// What was answered and what it cost: bars over days, sums by person, key, model or collection. Knows no limit.
 
 import { el, pageData, t } from "./page.js";
 import { attempts } from "./deed.js";
@@ -14,6 +14,7 @@ const MEASURES = {
 const NAMES = {
   person: (line) => line.name || t("usage.nobody"),
   model: (line) => line.model || t("why.no_model"),
+  key: (line) => (line.key ? t("usage.key", { name: line.name, key: pageData.keys[line.key] ?? line.key }) : t("usage.session", { name: line.name || t("usage.nobody") })),
   collection: (line) => line.collections.map((id) => pageData.collections[id] ?? id).join(", ") || t("usage.gone"),
 };
 const byId = (id) => document.getElementById(id);
@@ -28,7 +29,7 @@ async function load() {
   const { days, by, measure } = Object.fromEntries(new FormData(form));
   const since = new Date(Date.now() - Number(days) * DAY).toISOString();
   const found = [];
-  const path = `usage?limit=500&since=${encodeURIComponent(since)}&by=${by === "collection" ? "collection" : "person"}`;
+  const path = `usage?limit=500&since=${encodeURIComponent(since)}&by=${by === "model" ? "person" : by}`;
   for await (const line of listed(path)) found.push(line);
   if (mine !== turn) return;
   const value = MEASURES[measure];

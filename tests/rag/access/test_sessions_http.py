@@ -370,3 +370,22 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
     with pytest.raises(TooSlow, match="less than 1024"):  # noqa: PT012  # it takes a few pieces
         for _ in range(10):
             await paced()
+
+
+async def test_what_a_key_spent_is_told_and_limited_by_itself(build: Callable[..., Service]) -> None:
+    world = populate(build("The plan is long.", limit_key_tokens=10))
+    service = world.service
+    collection = world.granted()
+    world.document(collection)
+    asked = {"question": "What is planned?", "collection": collection}
+    second = service.app.access.keys.create(world.people["reader"], "second", ("ask", "read"), COMMAND_LINE)
+    other = {"Authorization": f"Bearer {second.secret}"}
+    async with client_of(service) as http:
+        assert (await http.post("/api/v1/ask", json=asked, headers=world.headers("reader"))).status_code == 200
+        refused = await http.post("/api/v1/ask", json=asked, headers=world.headers("reader"))
+        assert (refused.status_code, "this key" in refused.json()["detail"]) == (429, True)
+        assert (await http.post("/api/v1/ask", json=asked, headers=other)).status_code == 200
+        lines = (await http.get("/api/v1/usage?by=key", headers=world.headers("owner"))).json()["items"]
+    assert sorted(line["answers"] for line in lines) == [1, 1]
+    assert second.info.id in {line["key"] for line in lines}
+    assert {line["name"] for line in lines} == {"reader"}
