@@ -92,7 +92,8 @@ def _installed(folder: Path, packages: Sequence[str]) -> Path:
         venv.create(folder, with_pip=True, clear=True)
         # A local version, as in 2.13.0+cpu, cannot be asked for everywhere; its public part can.
         same = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in _PINNED]
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *same, *packages]
+        options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+        command = [str(python), "-m", "pip", "install", *options, *same, *packages]
         subprocess.run(command, check=True)
         (folder / "installed").touch()
     return python
