@@ -125,10 +125,15 @@ class LexicalMoment:
         return int(self.searcher.doc_freq("document", document))
 
     def search(
-        self, question: str, k: int, scope: Scope | None = None
+        self, question: str, k: int, scope: Scope | None = None, background: Sequence[tuple[str, float]] = ()
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """BM25 scores and chunk ids of the k best chunks in scope, best first; none if no word is known."""
+        """BM25 scores and chunk ids of the k best chunks in scope, best first; none if no word is known.
+
+        `background` are further texts and what their words count, less than 1: they add to scores.
+        """
         terms = _terms(question)
+        for text, weight in background:
+            terms += _terms(text, weight)
         if not terms or k == 0:
             return np.empty(0, np.float32), np.empty(0, np.int64)
         scope = scope or Scope()
@@ -227,7 +232,7 @@ class LexicalView:
         self._work.remove()
 
 
-def _terms(question: str) -> list[tuple[Occur, Query]]:
+def _terms(question: str, weight: float = 1.0) -> list[tuple[Occur, Query]]:
     found: list[tuple[Occur, Query]] = []
     for field in (_STEMMED, _WORDS):
         counted = Counter(field.analyzer.analyze(question))
@@ -237,7 +242,7 @@ def _terms(question: str) -> list[tuple[Occur, Query]]:
                 # One or the other: counted twice, a common code such as "CD8" would drown the other words.
                 typed = [Query.term_query(_SCHEMA, _CODES.name, code) for code in codes(word)]
                 term = Query.disjunction_max_query([term, *typed])
-            found.append((Occur.Should, Query.boost_query(term, field.weight * times)))
+            found.append((Occur.Should, Query.boost_query(term, weight * field.weight * times)))
     return found
 
 

@@ -67,6 +67,7 @@ class _Question:
     per_document: int | None
     phrases: tuple[str, ...]
     without: tuple[str, ...]
+    background: Sequence[tuple[str, float]]
 
     @property
     def depth(self) -> int:
@@ -206,11 +207,13 @@ class Searcher:
         exact: bool = False,
         per_document: int | None = None,
         operators: bool = False,
+        background: Sequence[tuple[str, float]] = (),
     ) -> SearchResult:
         """The k best passages of these collections (ids), best first, of one document at most `per_document`.
 
         `exact` scans every vector in SQL instead of asking the dense view. With `operators`, quoted phrases, -excluded
-        words and title:beginnings in the query mean what they say. Raises NoSuchCollection, EmbedderMismatch.
+        words and title:beginnings in the query mean what they say. `background` are further texts, such as what was
+        asked before, whose words count too, each by its weight below 1. Raises NoSuchCollection, EmbedderMismatch.
         """
         clock = _Clock()
         query = query.encode("utf-8", "replace").decode()  # a lone surrogate is no text that tokenizers take
@@ -230,6 +233,7 @@ class Searcher:
             per_document=per_document,
             phrases=wording.phrases,
             without=wording.without,
+            background=background,
         )
         result = self._answer(question, clock)
         if len(result.passages) < k and any(drop.reason == "gone" for drop in result.dropped):
@@ -251,7 +255,8 @@ class Searcher:
             dense = self._dense(question, question.vector, sought, moment)
             clock.lap("dense")
         if question.mode != "dense":
-            lexical = _ranking(*moment.lexical.search(question.text, question.depth, sought.scope))
+            asked = question.text, question.depth, sought.scope, question.background
+            lexical = _ranking(*moment.lexical.search(*asked))
             clock.lap("lexical")
         candidates = fuse(dense, lexical) if question.mode == "hybrid" else single(question.mode, dense or lexical)
         clock.lap("fuse")

@@ -29,7 +29,7 @@ from rag.parts import parts_of
 from rag.prices import Prices
 from rag.reading import Reader
 from rag.retrieve import PassageSearch, retrieve
-from rag.rewrite import rewrite
+from rag.rewrite import background, rewrite
 from rag.settings import Settings
 from rag.speak import NOTHING_FOUND, Speaker, quoted_events
 from rag.trace import PartTrace, Trace
@@ -218,7 +218,9 @@ class Answerer:
         began = time.perf_counter()
         ask, k = course.ask, course.ask.k or self._settings.answer_passages
         course.trace.retrieved = await self._run(
-            lambda: retrieve(self._searcher, course.parts, ask.collections, k, ask.filters)
+            lambda: retrieve(
+                self._searcher, course.parts, ask.collections, k, ask.filters, background(course.trace.earlier)
+            )
         )
         course.trace.ms["retrieve"] = (time.perf_counter() - began) * 1000
 

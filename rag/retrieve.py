@@ -17,7 +17,13 @@ class PassageSearch(Protocol):
     """What retrieval needs of `index.search.Searcher`."""
 
     def search(
-        self, query: str, *, collections: Sequence[str], k: int = 10, filters: Filters | None = None
+        self,
+        query: str,
+        *,
+        collections: Sequence[str],
+        k: int = 10,
+        filters: Filters | None = None,
+        background: Sequence[tuple[str, float]] = (),
     ) -> SearchResult: ...
 
 
@@ -33,10 +39,21 @@ class Retrieved:
 
 
 def retrieve(
-    search: PassageSearch, questions: Sequence[str], collections: Sequence[str], k: int, filters: Filters | None = None
+    search: PassageSearch,
+    questions: Sequence[str],
+    collections: Sequence[str],
+    k: int,
+    filters: Filters | None = None,
+    background: Sequence[tuple[str, float]] = (),
 ) -> Retrieved:
-    """The k best passages of these collections; of several questions in turn the best of each. Raises BadFilter."""
-    results = [search.search(searched(text), collections=collections, k=k, filters=filters) for text in questions]
+    """The k best passages of these collections; of several questions in turn the best of each. Raises BadFilter.
+
+    `background` are earlier texts and what their words count beside those of the questions.
+    """
+    results = [
+        search.search(searched(text), collections=collections, k=k, filters=filters, background=background)
+        for text in questions
+    ]
     result = results[0] if len(results) == 1 else merged(results, k)
     return Retrieved(
         result.passages,

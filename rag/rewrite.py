@@ -15,6 +15,8 @@ _POINTERS = listed(
     latter such instead both either"""
 )
 MOST_CARRIED = 12
+LAST_WEIGHT, OLDER_WEIGHT = 1 / 4, 1 / 8  # of the words of earlier questions, beside those of the question itself
+MOST_REMEMBERED = 6  # earlier questions
 
 
 def rewrite(question: str, earlier: Sequence[str]) -> str:
@@ -29,6 +31,12 @@ def rewrite(question: str, earlier: Sequence[str]) -> str:
         return question
     carried = carried_words(question, earlier[-1])
     return f"{question} ({' '.join(carried)})" if carried else question
+
+
+def background(earlier: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """What was asked before and what its words count: a conversation has a subject that few of its turns name."""
+    weights = [OLDER_WEIGHT] * (len(earlier) - 1) + [LAST_WEIGHT] * min(1, len(earlier))
+    return tuple(zip(earlier, weights, strict=True))[-MOST_REMEMBERED:]
 
 
 def needs_context(question: str) -> bool:

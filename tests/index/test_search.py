@@ -155,7 +155,7 @@ class Lying:
     def __init__(self, honest: Any) -> None:
         self._honest = honest
 
-    def search(self, query: Any, k: int, _scope: Scope) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, query: Any, k: int, _scope: Scope, *_: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         found: tuple[NDArray[np.float32], NDArray[np.int64]] = self._honest.search(query, k, None)
         return found
 
@@ -356,3 +356,12 @@ def test_what_another_process_commits_is_found_within_a_second(corpus: Corpus, s
         worker.stdin.close()
         assert worker.wait(20) == 0
     assert sorted(took)[2] < 1.0
+
+
+def test_words_of_the_background_decide_between_equals(corpus: Corpus, searcher: Searcher) -> None:
+    corpus.put("queue.txt", "limit of the queue")
+    corpus.put("disk.txt", "limit of the disk")
+    for word in ("queue", "disk"):
+        found = searcher.search("limit", collections=[corpus.collection], mode="lexical", background=[(word, 0.3)])
+        assert names(found)[0] == f"{word}.txt"
+        assert len(found.passages) == 2

@@ -49,7 +49,7 @@ class ListSearch:
     passages: tuple[Passage, ...]
     asked: list[str] = field(default_factory=list)
 
-    def search(self, query, *, collections, k=10, filters=None) -> SearchResult:
+    def search(self, query, *, collections, k=10, filters=None, background=()) -> SearchResult:
         self.asked.append(query)
         return SearchResult(self.passages[:k], (), 1, {"dense": 0.1})
 

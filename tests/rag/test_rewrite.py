@@ -1,6 +1,6 @@
 import pytest
 
-from rag.rewrite import needs_context, rewrite
+from rag.rewrite import background, needs_context, rewrite
 
 EARLIER = ["How do I set a message TTL on a queue?"]
 
@@ -39,3 +39,12 @@ def test_a_question_that_stands_alone_is_left_alone(question):
 def test_what_was_carried_is_carried_on():
     once = rewrite("And on a quorum queue?", EARLIER)
     assert "TTL" in rewrite("Does it survive a restart?", [*EARLIER, once])
+
+
+def test_earlier_questions_count_the_less_the_older_they_are():
+    assert background([]) == ()
+    assert [text for text, _ in background(["one", "two", "three"])] == ["one", "two", "three"]
+    weights = [weight for _, weight in background([str(n) for n in range(9)])]
+    assert len(weights) == 6
+    assert weights == sorted(weights)
+    assert weights[-1] < 1
