@@ -1,9 +1,10 @@
 """What the routes of evaluation share: who may see what, how errors are told, the runner. Knows no page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litestar import Request, Response
+from litestar.di import Provide
 from litestar.types import ExceptionHandlersMap
 
 from eval.errors import (
@@ -22,7 +23,7 @@ from eval.suite_runner import Progress, SuiteRunner
 from eval.suite_shelf import SuiteInfo, SuiteShelf
 from index.errors import FootnoteError
 from index.rows import CollectionInfo
-from rag.api.permit import Permit
+from rag.api.permit import Permit, permit_of
 from rag.api.problems import Problem, problem_response, told
 
 _RUNNER: Final = "suite_runner"
@@ -57,6 +58,14 @@ ERRORS: Final[ExceptionHandlersMap] = {
     FootnoteError: problem_response,  # said here again: pages tell these in their own way
     Exception: problem_response,
 }
+
+
+def _permit(request: Request[Any, Any, Any]) -> Permit:
+    return permit_of(request)
+
+
+# Said here, since the server that takes these routes need not know that they want it.
+PARTS: Final[Mapping[str, Provide]] = {"permit": Provide(_permit, sync_to_thread=False)}
 
 
 def runner_of(request: Request[Any, Any, Any], permit: Permit) -> SuiteRunner:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from eval.runs import RunInfo, Runs
 from eval.suite_runner import Progress
 from eval.suite_shelf import SuiteShelf
-from eval.web_room import ERRORS, progress_of, runner_of, visible_run, visible_runs, visible_suite
+from eval.web_room import ERRORS, PARTS, progress_of, runner_of, visible_run, visible_runs, visible_suite
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import PermitPart
 from rag.api.permit import Permit, reviewers
@@ -52,6 +52,7 @@ class RunController(Controller):
     path = "/api/v1/runs"
     tags = ("evaluation",)
     exception_handlers = ERRORS
+    dependencies = PARTS
 
     @get(sync_to_thread=True, opt=reviewers())
     def list_runs(

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 from eval.datasets import Case
 from eval.suite_files import rows_of, suite_yaml
 from eval.suite_shelf import SuiteInfo, SuiteShelf
-from eval.web_room import ERRORS, visible_suite
+from eval.web_room import ERRORS, PARTS, visible_suite
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import PermitPart
 from rag.api.permit import Permit, reviewers
@@ -102,6 +102,7 @@ class SuiteController(Controller):
     path = "/api/v1/suites"
     tags = ("evaluation",)
     exception_handlers = ERRORS
+    dependencies = PARTS
 
     @get(sync_to_thread=True, opt=reviewers())
     def list_suites(self, permit: PermitPart, limit: Limit = 100, cursor: Cursor = None) -> Listing[SuiteView]:

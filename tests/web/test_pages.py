@@ -21,6 +21,7 @@ from rag.access.limits import Limits
 from rag.api.credentials import Credentials
 from rag.api.permit import Permit, put_permit
 from rag.app import App
+from rag.settings import Settings
 from rag.web.pages import create_page_router
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +40,14 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 @pytest.fixture
 def client(catalog: Catalog) -> Iterator[TestClient[Litestar]]:
-    app = cast(
-        App, SimpleNamespace(catalog=catalog, access=SimpleNamespace(in_use=False))
-    )  # the pages touch nothing else
+    parts = SimpleNamespace(  # the pages touch nothing else
+        catalog=catalog,
+        database=catalog.database,
+        access=SimpleNamespace(in_use=False),
+        models=SimpleNamespace(names=lambda: ("local",)),
+        settings=Settings(),
+    )
+    app = cast(App, parts)
 
     async def let_in(request: Request[Any, Any, Any]) -> None:
         permit = Permit(app, Credentials(None, None, None, "", ""), Limits())
