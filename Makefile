@@ -19,7 +19,7 @@ export CXXFLAGS += -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check fuzz storm fmt bench eval eval-nightly clean
+.PHONY: help setup run serve test check fuzz storm soak fmt bench eval eval-nightly clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ storm: $(VENV)/.installed-dev ## Kill ingestion workers 200 times at random, the
 fmt: $(VENV)/.installed-dev ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+soak: $(VENV)/.installed-dev ## Two thousand requests with leavers over the engine; nothing may be held afterwards
+	SOAK_REQUESTS=2000 $(BIN)/python -m pytest -q -n 0 -m real tests/rag/test_engine_soak.py
 
 bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their references; keeps bench/results/
 	$(BIN)/footnote bench ingest

@@ -72,9 +72,13 @@ class BackgroundOptimizer:
                 return
 
     def _needed(self) -> bool:
-        from rag.llm.optimize import this_machine  # loads llama.cpp, which the default model has done by then
+        # Both load llama.cpp, which the default model has done by then.
+        from rag.llm.devices import AUTO, free_device_memory
+        from rag.llm.optimize import this_machine
 
-        if self._settings.model_gpu_layers or self._settings.model_default != LOCAL:
+        layers = self._settings.model_gpu_layers
+        elsewhere = layers > 0 or (layers == AUTO and free_device_memory() > 0)
+        if elsewhere or self._settings.model_default != LOCAL:
             return False
         try:
             entry = self._models.contents().models.get(LOCAL)

@@ -165,7 +165,9 @@ class Settings:
     model_allowed: tuple[str, ...] = _setting((), "Models that may be chosen beside the default one. Empty: all.")
     model_path: str = _setting("", "Path of a GGUF file for `local`. Empty: the packaged SmolLM2-135M-Instruct.")
     model_threads: int = _setting(0, "Processor threads for the local model. 0: all.")
-    model_gpu_layers: int = _setting(0, "Layers to offload when the build has a GPU backend.")
+    model_gpu_layers: int = _setting(
+        -1, "Layers that go to a graphics processor, where the build has one. -1: as many as its free memory holds."
+    )
     model_context_tokens: int = _setting(4096, "Context of each running answer, in tokens of the model.")
     model_sequences: int = _setting(4, "Answers the local model generates at the same time.")
     model_queue: int = _setting(32, "Questions that may wait for the local model; more get 503 with Retry-After.")
@@ -193,6 +195,12 @@ class Settings:
     )
 
     openai_base_url: str = _setting("", "Base URL of an OpenAI-compatible endpoint. Empty: the official one.")
+    openai_api: str = _setting(
+        "chat", "Which of its protocols that endpoint is spoken to in.", choices=("chat", "responses")
+    )
+    openai_azure_version: str = _setting(
+        "", "Version of the API, where the endpoint is Azure's: the base URL is the resource, the model a deployment."
+    )
     openai_api_key: str = _setting("", "Key for that endpoint. Without it there is no such model.", secret=True)
     openai_model: str = _setting("", "Model name there.")
     openai_context_tokens: int = _setting(32_768, "Context of that model, in tokens.")
@@ -202,11 +210,12 @@ class Settings:
     anthropic_context_tokens: int = _setting(200_000, "Context of that model, in tokens.")
     router_closed: str = _setting(
         "",
-        "The model that `closed`, `local-then-closed` and `closed-then-local` mean. Empty: the first that has a key.",
+        "The closed model that `closed`, `local-then-closed` and the other policies mean. Empty: the first with a key.",
     )
     router_patience_seconds: float = _setting(
         20.0, "Estimated wait for the first model from which `local-then-closed` and its reverse ask the second."
     )
+    router_long_tokens: int = _setting(2000, "Tokens of a prompt from which `by-length` asks the closed model.")
     price_models: tuple[str, ...] = _setting(
         (), "Prices per million tokens of prompt and answer (and cached prompt), as in `openai:gpt-x=0.5/1.5`."
     )

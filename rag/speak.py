@@ -5,9 +5,11 @@ Knows no retrieval, no SQL and no particular model. A text is trusted in one of 
 not ends the generation. `supported`: the text streams as it comes, and is replaced if too much of it is unsupported.
 """
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from index.embedder import Embedder
@@ -18,11 +20,13 @@ from rag.course import Course
 from rag.events import AnswerEvent, Delta, Replace, Verdict, Waiting
 from rag.evidence import fit_to_embedder
 from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Generator, Queued, TextDelta, Usage
+from rag.llm.router import PASSES_ON, escalation
 from rag.prompt import Prompt, build_prompt
 from rag.sanitize import Sanitizer
 from rag.settings import Settings
 from rag.verify import Verifier, verdict_of
 
+logger = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 STOPS = ("\nQuestion:", "\nNotes:")
@@ -80,7 +84,13 @@ class Speaker:
         self._run = run
 
     async def speak(self, course: Course, generator: Generator) -> AsyncGenerator[AnswerEvent, None]:
-        """Deltas, citations and verdicts; then a replacement if need be. Sets the status of the course."""
+        """Deltas, citations and verdicts; then a replacement if need be. Sets the status of the course.
+
+        With the policy `by-confidence` the second model is asked where what the first says does not hold.
+        """
+        generator, second = escalation(generator)
+        if second is not None:
+            course.trace.model = generator.name
         draft = await self._draft(course, generator)
         strict = self.is_strict(generator)
         async with aclosing(self._generate(course, generator, draft, strict=strict)) as events:
@@ -88,8 +98,34 @@ class Speaker:
                 yield event
         course.trace.generated = draft.text
         course.trace.removed, course.trace.invented_markers = draft.sanitizer.removed, draft.sanitizer.invented
-        if not course.stop_asked():
-            for event in self._settle(course, draft, strict=strict):
+        if course.stop_asked():
+            return
+        confidence = course.confidence
+        settled = list(self._settle(course, draft, strict=strict))
+        if second is not None and course.status != "answered":
+            kept = replace(course.trace), course.status, course.confidence
+            course.confidence, course.trace.checked, course.trace.usage, spoken = confidence, (), None, False
+            try:
+                async with aclosing(self._escalated(course, second)) as events:
+                    async for event in events:
+                        spoken = True
+                        yield event
+                return
+            except PASSES_ON as error:
+                if spoken:
+                    raise
+                logger.info("%s was to speak in place of %s and cannot (%s)", second.name, generator.name, error)
+                course.trace, course.status, course.confidence = kept
+        for event in settled:
+            yield event
+
+    async def _escalated(self, course: Course, second: Generator) -> AsyncGenerator[AnswerEvent, None]:
+        """The whole of another model's answer, in place of what was said before."""
+        course.trace.model = second.name
+        async with aclosing(self.speak(course, second)) as events:
+            async for event in events:
+                if course.text and isinstance(event, Delta) and event.start == 0:
+                    yield Replace("", "the first model's answer does not hold; another one is asked")
                 yield event
 
     def is_strict(self, generator: Generator) -> bool:

@@ -20,12 +20,17 @@ from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
 def open_catalog(ctx: click.Context) -> Catalog:
     """The catalog alone, without models or views; closed when the command ends."""
+    return Catalog(open_database(ctx))
+
+
+def open_database(ctx: click.Context) -> Database:
+    """The database at its newest form; closed when the command ends."""
     settings = settings_of(ctx)
     check_data_folder(settings.data)
     database = Database(settings.resolved_database_url)
     ctx.call_on_close(database.close)
     database.migrate()
-    return Catalog(database)
+    return database
 
 
 @click.group("collections", invoke_without_command=True)

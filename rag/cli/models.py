@@ -5,6 +5,7 @@ Changes take effect in a running server within seconds. Knows nothing of how a m
 
 import os
 import shutil
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 import psutil
 
 from index.catalog import Catalog
-from rag.cli.corpus import open_catalog
+from rag.cli.corpus import open_catalog, open_database
 from rag.cli.embedding import embed
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
 from rag.errors import BadRequest
@@ -96,16 +97,22 @@ def _print_versions(model: ModelDescription) -> None:
 
 @models.command("add")
 @click.argument("name")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--copy", is_flag=True, help="Copy the file into the data folder; otherwise it is used where it lies.")
 @click.option("--sha256", help="What the file's SHA-256 must be.")
 @json_option
 @click.pass_context
 def add(ctx: click.Context, name: str, file: Path, copy: bool, sha256: str | None, as_json: bool) -> None:
-    """Register a GGUF file under NAME. A name that is there already gets a new version, which speaks once promoted."""
+    """Register a GGUF file under NAME. A name that is there already gets a new version, which speaks once promoted.
+
+    FILE is a path, or ORGANISATION/REPOSITORY/FILE.gguf of the Hugging Face hub, where it was fetched before: nothing
+    is downloaded.
+    """
     from rag.llm.gguf import read_header
+    from rag.llm.hub import cached_hub_file
     from rag.llm.shelf import sha256_of
 
+    file = cached_hub_file(file)
     read_header(file)
     found = sha256_of(file)
     if sha256 and found != sha256.lower():
@@ -123,6 +130,62 @@ def add(ctx: click.Context, name: str, file: Path, copy: bool, sha256: str | Non
     else:
         speaks = "it speaks" if entry.current.version == version.version else f"version {entry.current.version} speaks"
         click.echo(f"{name} version {version.version}: {version.quantisation or 'GGUF'}, {speaks}")
+
+
+@models.command("tune")
+@click.argument("name", default=LOCAL)
+@click.option(
+    "--examples",
+    "-e",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="JSON lines with question, evidence (or context) and answer (or answers).",
+)
+@click.option("--accepted", is_flag=True, help="Also learn from answers that somebody liked or corrected.")
+@click.option("--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Times each example is seen.")
+@click.option("--steps", type=click.IntRange(min=0), default=0, help="Stop after so many steps. 0: after the epochs.")
+@click.option("--rank", type=click.IntRange(min=1), default=8, show_default=True, help="Rank of the adapter.")
+@click.option("--rate", type=float, default=2e-4, show_default=True, help="Learning rate.")
+@click.option("--held", type=click.FloatRange(0, 0.9), default=0.2, show_default=True, help="Share that is held out.")
+@json_option
+@click.pass_context
+def tune_command(
+    ctx: click.Context,
+    name: str,
+    files: tuple[Path, ...],
+    accepted: bool,
+    epochs: int,
+    steps: int,
+    rank: int,
+    rate: float,
+    held: float,
+    as_json: bool,
+) -> None:
+    """Teach NAME by examples. The adapter becomes a new version, which speaks only if held-out examples go better."""
+    from rag.llm.local import physical_cores
+    from rag.llm.lora import Plan
+    from rag.tuning import examples_of, tune
+
+    threads = settings_of(ctx).model_threads or physical_cores()
+    database = open_database(ctx) if accepted else None
+    plan = Plan(rank=rank, alpha=2 * rank, epochs=epochs, steps=steps, rate=rate, threads=threads)
+    found = list(examples_of(files, database))
+    tuned = tune(_models(ctx), name, found, plan, held_share=held, threads=threads, say=_dim)
+    if as_json:
+        print_json({"name": name} | asdict(tuned))
+        return
+    for what, before, after in (
+        ("overlap with the right answers", tuned.before.f1, tuned.after.f1),
+        ("loss", tuned.before.loss, tuned.after.loss),
+    ):
+        click.echo(f"{what}: {before} before, {after} after ({tuned.held} held-out examples)")
+    outcome = "speaks now" if tuned.promoted else "is kept but does not speak: it is not better on both"
+    click.echo(f"{name} version {tuned.version.version} {outcome}")
+
+
+def _dim(line: str) -> None:
+    messages.print(f"[dim]{line}[/dim]")
 
 
 @models.command("promote")

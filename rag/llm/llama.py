@@ -182,6 +182,7 @@ class LlamaContext:
         batch_tokens: int = 256,
         threads: int,
         kv: str = "f16",
+        adapter: Path | None = None,
     ) -> None:
         params = llama_cpp.llama_context_default_params()
         params.n_seq_max = sequences
@@ -206,8 +207,19 @@ class LlamaContext:
                 f"there is no memory for {sequences} contexts of {context_tokens} tokens; "
                 "lower model.sequences or model.context_tokens"
             )
+        if adapter is not None:
+            self._put_on(adapter)
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._batch = _Batch(batch_tokens)
+
+    def _put_on(self, adapter: Path) -> None:
+        """A LoRA adapter, for everything that this context decodes. It is freed with the model."""
+        read_header(adapter)
+        loaded = llama_cpp.llama_adapter_lora_init(self._model.handle, str(adapter).encode())
+        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(loaded)
+        if not loaded or llama_cpp.llama_set_adapters_lora(self.handle, adapters, 1, (ctypes.c_float * 1)(1.0)) != 0:
+            self.close()
+            raise ModelUnavailable(f"the adapter {adapter} does not fit this model; promote another version")
 
     def decode(self, segments: Sequence[Segment]) -> int:
         result: int = llama_cpp.llama_decode(self.handle, self._batch.fill(segments))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+from rag.llm.devices import layers_for
 from rag.llm.engine import LocalEngine
 from rag.llm.gguf import read_header
 from rag.llm.llama import LlamaContext, LlamaModel
@@ -31,6 +32,7 @@ def open_local_engine(
     gpu_layers: int = 0,
     kv: str = "f16",
     longest_wait: float = 0.0,
+    adapter: Path | None = None,
 ) -> LocalEngine:
     """Load a model and start its thread. `context_tokens` is the room of each sequence; 0 threads: every physical core.
 
@@ -41,8 +43,9 @@ def open_local_engine(
     if 0 < header.context_tokens < context_tokens:
         room = header.context_tokens
         logger.warning("%s was trained for %d tokens of context; %d were set", path.name, room, context_tokens)
+    plan = plan_memory(header, sequences=sequences, context_tokens=room, batch_tokens=BATCH_TOKENS, kv=kv)
+    gpu_layers = layers_for(gpu_layers, header, plan)
     if gpu_layers == 0:
-        plan = plan_memory(header, sequences=sequences, context_tokens=room, batch_tokens=BATCH_TOKENS, kv=kv)
         check_memory(plan, path.name)
     model = LlamaModel(path, gpu_layers=gpu_layers)
     context = LlamaContext(
@@ -52,6 +55,7 @@ def open_local_engine(
         batch_tokens=BATCH_TOKENS,
         threads=threads or physical_cores(),
         kv=kv,
+        adapter=adapter,
     )
     prompts = PromptMaker(model, chat_template(model))
     return LocalEngine(name, model, context, prompts, queue=queue, longest_wait=longest_wait)

@@ -26,14 +26,33 @@ _REASONING = re.compile(r"(o\d|gpt-[5-9])")  # official models that take no samp
 
 
 class OpenAIGenerator(RemoteModel[openai.AsyncOpenAI]):
-    """A Generator over a chat-completions endpoint. `silence`: longest wait for content, in seconds."""
+    """A Generator over a chat-completions endpoint. `silence`: longest wait for content, in seconds.
 
-    def __init__(self, model: str, api_key: str, *, base_url: str = "", context_tokens: int, silence: float) -> None:
-        self._official = not base_url
+    With `azure_version` the endpoint is Azure's: `base_url` is the resource and the model is a deployment's name.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        api_key: str,
+        *,
+        base_url: str = "",
+        context_tokens: int,
+        silence: float,
+        azure_version: str = "",
+    ) -> None:
+        self._azure_version = azure_version
+        self._official = not base_url or bool(azure_version)
+        self._reasons = self._official and bool(_REASONING.match(model))
+        self.broken = openai.OpenAIError("the answer failed on the other side")
         url, estimate = base_url or OFFICIAL, TokenEstimate(model)
         super().__init__("openai", model, api_key, url, estimate, tokens=context_tokens, silence=silence)
 
     def client(self, api_key: str, url: str, timeout: httpx2.Timeout) -> openai.AsyncOpenAI:
+        if self._azure_version:
+            return openai.AsyncAzureOpenAI(
+                api_key=api_key, azure_endpoint=url, api_version=self._azure_version, timeout=timeout, max_retries=0
+            )
         return openai.AsyncOpenAI(api_key=api_key, base_url=url, timeout=timeout, max_retries=0)
 
     @property
@@ -53,13 +72,16 @@ class OpenAIGenerator(RemoteModel[openai.AsyncOpenAI]):
             # The official endpoint has renamed this; compatible ones know the old name.
             "max_completion_tokens" if self._official else "max_tokens": request.max_tokens,
         }
-        if self._official and _REASONING.match(self._model):
+        if self._reasons:
             return body
         body |= {"temperature": request.temperature, "top_p": request.top_p}
         if request.stop:
             body["stop"] = list(request.stop)
         if request.seed:
             body["seed"] = request.seed
+        for name in ("presence_penalty", "frequency_penalty"):
+            if penalty := getattr(request, name):
+                body[name] = penalty
         return body
 
     def step(self, event: Any) -> Step:

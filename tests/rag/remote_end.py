@@ -11,6 +11,7 @@ from collections import Counter
 
 asked: Counter[str] = Counter()
 left: Counter[str] = Counter()
+last: dict[str, object] = {}  # the newest request
 
 
 def openai_events(words, *, end=True):
@@ -41,6 +42,27 @@ def anthropic_events(words, *, end=True):
         yield {"type": "content_block_stop", "index": 0}
         yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
         yield {"type": "message_stop"}
+
+
+def responses_events(words, *, end=True):
+    place = {"item_id": "1", "output_index": 0, "content_index": 0, "logprobs": []}
+    yield {"type": "response.created", "sequence_number": 0, "response": {"id": "r", "status": "in_progress"}}
+    for number, word in enumerate(words, start=1):
+        yield {"type": "response.output_text.delta", "delta": word, "sequence_number": number} | place
+    if end:
+        usage = {
+            "input_tokens": 11,
+            "output_tokens": 3,
+            "total_tokens": 14,
+            "input_tokens_details": {"cached_tokens": 4},
+        }
+        response = {"id": "r", "status": "completed", "output": [], "incomplete_details": None, "usage": usage}
+        yield {"type": "response.completed", "sequence_number": 99, "response": response}
+
+
+def events_of(path):
+    path = path.partition("?")[0]
+    return {"messages": anthropic_events, "responses": responses_events}.get(path.rpartition("/")[2], openai_events)
 
 
 def sse(event):
@@ -98,7 +120,7 @@ async def play(scene, name, events):
     asked[name] += 1
     kind, number = [*name.split("-"), "", ""][:2]
     if kind == "seen":
-        return await scene.status(200, {}, {"asked": dict(asked), "left": dict(left)})
+        return await scene.status(200, {}, {"asked": dict(asked), "left": dict(left), "last": last})
     if kind in STATUSES:
         return await scene.status(*STATUSES[kind])
     if kind == "flaky" and asked[name] <= int(number):
@@ -144,8 +166,10 @@ async def serve(reader, writer):
         path = head.split(" ", 2)[1]
         length = next((int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0)
         body = json.loads(await reader.readexactly(length) or b"{}")
-        name = "seen" if path == "/seen" else body["messages"][-1]["content"].split()[-1]
-        await play(Scene(reader, writer), name, anthropic_events if path.endswith("/messages") else openai_events)
+        name = "seen" if path == "/seen" else (body.get("messages") or body["input"])[-1]["content"].split()[-1]
+        if path != "/seen":
+            last.update(path=path, body=body)
+        await play(Scene(reader, writer), name, events_of(path))
     except (ConnectionError, asyncio.IncompleteReadError):
         left[name] += 1
     finally:

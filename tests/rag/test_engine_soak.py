@@ -5,6 +5,7 @@ A very small model with random weights, so that it is the engine that is tried a
 
 import asyncio
 import contextlib
+import os
 import random
 import threading
 
@@ -19,7 +20,7 @@ from tests.rag.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.real
 
-REQUESTS = 320
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "320"))  # `make soak` asks for 2,000
 WORDS = ("lamp", "button", "hub", "sensor", "blinks", "green", "reset", "hold", "press", "seconds", "gateway")
 
 

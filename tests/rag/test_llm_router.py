@@ -217,3 +217,21 @@ def test_a_price_that_cannot_be_read_is_named(line):
 def test_the_last_event_says_who_spoke():
     _, _, both = routed(["x"], ["y"])
     assert told(both)[1] == Finished("stop", Usage(3, 0, 1), "local")
+
+
+# By length and by load
+
+
+@pytest.mark.parametrize(("words", "speaker"), [(10, "local"), (60, "openai:x")])
+def test_by_length_a_long_prompt_goes_to_the_second_at_once(words, speaker):
+    here, there = ScriptedGenerator(["here"], name="local"), ScriptedGenerator(["far"], name="openai:x", local=False)
+    both = RoutedGenerator("by-length", here, there, patience=20.0, long=50)
+    _, finished = told(both, ask("word " * words))
+    assert finished.model == speaker
+    assert len(here.requests) + len(there.requests) == 1
+
+
+def test_by_load_any_wait_is_too_long():
+    here = ScriptedGenerator([Queued(0, 0.5), "here"], name="local")
+    both = RoutedGenerator("by-load", here, ScriptedGenerator(["far"], name="x", local=False), patience=20.0)
+    assert told(both)[0] == "far"
