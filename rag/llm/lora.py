@@ -144,7 +144,7 @@ def _with_adapter(base: Path, plan: Plan) -> Any:
 def _adapter_of(model: Any) -> Mapping[str, Any]:
     import peft
 
-    state: Mapping[str, Any] = peft.get_peft_model_state_dict(model)
+    state: Mapping[str, Any] = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     return state
 
 
@@ -168,7 +168,7 @@ def _trained(model: Any, lessons: Sequence[Lesson], plan: Plan, say: Callable[[i
         torch.nn.utils.clip_grad_norm_(taught, 1.0)
         optimizer.step()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         say(step + 1, steps, losses[-1])
     model.eval()
     return losses

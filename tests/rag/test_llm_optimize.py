@@ -107,7 +107,7 @@ def test_a_promotion_swaps_the_model_while_it_is_in_use(tmp_path):
     assert asyncio.run(finished(models.get("tiny").stream(ask()))).usage.completion_tokens > 0
     shelf.roll_back("tiny")
     models.tidy()
-    assert models._files["tiny"] == first
+    assert models._files["tiny"][0] == first
     models.close()
 
 

@@ -16,12 +16,12 @@ __all__ = ["port"]
 
 def responses(port):
     url = f"http://127.0.0.1:{port}/v1"
-    return ResponsesGenerator("m", KEY, base_url=url, context_tokens=1000, silence=5.0)
+    return ResponsesGenerator("m", KEY, base_url=url, context_tokens=1000, silence=60.0)
 
 
 def azure(port):
     url = f"http://127.0.0.1:{port}"
-    return OpenAIGenerator("m", KEY, base_url=url, context_tokens=1000, silence=5.0, azure_version="2026-01-01")
+    return OpenAIGenerator("m", KEY, base_url=url, context_tokens=1000, silence=60.0, azure_version="2026-01-01")
 
 
 @pytest.mark.parametrize("make", [responses, azure])
