@@ -92,15 +92,21 @@ def test_a_batch_ends_with_bad_files_failed_and_the_rest_searchable(rig: Rig) ->
     with working(rig):
         wait_for("the end of the batch", lambda: rig.jobs.batch(batch).ended)
     found = [(job.name, job.state, job.reason or job.outcome) for job in reversed(rig.jobs.jobs(batch=batch).items)]
+    # Equal bytes are one document: whichever of the first and the fourth file comes second changes nothing.
+    first, twin, last = (found[place][2] for place in (0, 3, 5))
     assert found == [
-        ("a.txt", "done", "added"),
+        ("a.txt", "done", first),
         ("b.txt", "failed", "encrypted-document"),
         ("c.txt", "failed", "no-text-found"),
-        ("d.txt", "done", found[3][2]),
+        ("d.txt", "done", twin),
         ("e.txt", "failed", "broken-document"),
-        ("a.txt", "done", "replaced"),
+        ("a.txt", "done", last),
     ]
-    assert found[3][2] in ("unchanged", "added")
+    assert (first, twin, last) in (
+        ("added", "unchanged", "replaced"),
+        ("added", "added", "replaced"),  # the fourth came after the sixth had taken the place of the first
+        ("unchanged", "added", "added"),
+    )
     (locked,) = (job for job in rig.jobs.jobs(state="failed").items if job.name == "b.txt")
     assert (locked.error, locked.attempts) == ("b.txt needs a password; upload a copy without one", 1)
     assert Register(rig.database).beats() == {}
