@@ -162,16 +162,14 @@ class Views:
 
     def retire(self) -> None:
         """Let go for good, keeping nothing: another embedder serves. The last moment stays readable."""
-        if self._builder is not None:
-            self._builder.join()
+        self._await_builder()
         with self._writing:
             self._retired = True
             self._let_go()
 
     def close(self) -> None:
         """Keep what would be slow to rebuild, and let go of the work folder. Harmless when repeated."""
-        if self._builder is not None:
-            self._builder.join()
+        self._await_builder()
         with self._writing:
             if self._views is None:
                 return
@@ -192,6 +190,7 @@ class Views:
     def _renew_dense(self, *, refill: bool = False) -> None:
         dense, _ = self._opened_views()
         if not isinstance(dense, TableView):
+            self._await_builder()  # or the older of two bases might be the one that is kept
             self._built = self._write_base()
             return
         if refill:
@@ -337,6 +336,8 @@ class Views:
         except ValueError as error:
             self._dense_snapshots.discard(built, str(error))
             return False
+        except FileNotFoundError:  # another process wrote a newer one and tidied up; ours serves on
+            return False
         return True
 
     # Snapshots
@@ -355,6 +356,10 @@ class Views:
 
     def _build(self) -> None:
         self._built = self._attempt(self._write_base)
+
+    def _await_builder(self) -> None:
+        if self._builder is not None:
+            self._builder.join()
 
     def _write_base(self) -> Snapshot:
         with self._database.read() as session:

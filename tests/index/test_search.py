@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -222,6 +223,25 @@ def test_invariant_2_a_view_equals_what_a_fresh_rebuild_would_give(
     assert {followed.status()[key] for key in ("chunks", "lexical_chunks")} == {rebuilt.status()["chunks"]}
     followed.close()
     rebuilt.close()
+
+
+def test_a_base_that_another_process_tidies_away_while_it_is_taken_changes_nothing(corpus: Corpus) -> None:
+    searcher = Searcher(corpus.database, corpus.catalog, corpus.embedder, corpus.views, delta_limit=5)
+    searcher.refresh()
+    fill(corpus)
+    searcher.refresh()  # begins to write a base in the background
+    for thread in threading.enumerate():
+        if thread.name == "footnote-base":
+            thread.join()
+    written = list(corpus.views.glob("dense-*/rows.npy"))
+    assert written
+    for path in written:
+        path.unlink()
+    corpus.put("last.txt", "queue limit error at last")
+    searcher.refresh()
+    found = searcher.search("at last", collections=[corpus.collection], k=200).passages
+    assert "last.txt" in {passage.name for passage in found}
+    searcher.close()
 
 
 def test_any_view_may_be_deleted_at_any_time(corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
