@@ -30,7 +30,7 @@ def sign_in_page(
     values: dict[str, Any] = {
         "provider": provider,
         "label": permit_of(request).app.settings.oidc_label,
-        "next": own_path(wanted),
+        "following": own_path(wanted),
     }
     return page(request, "sign_in.html", {"next": own_path(wanted)}, active="sign-in", **values)
 
