@@ -12,7 +12,8 @@ async function follow() {
   for (let ran = false; ; ) {
     const { state, asked, total, right, error } = await api(path);
     const running = state === "running";
-    if (ran && !running) return location.reload();
+    // It may have ended between the making of this page and the first look.
+    if (state === "finished" || (ran && !running)) return location.reload();
     ran = running;
     if (state === "failed") byId("going-said").textContent = t("runs.failed", { error });
     byId("cancel").hidden = byId("going-bar").hidden = !running;
