@@ -34,7 +34,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     for name in FILES:
         blob = app.blobs.put(io.BytesIO((SAMPLES / name).read_bytes()))
         pipeline.ingest(collection, name, blob, lambda progress: None)
-    pipeline.close()
     app.searcher.refresh()
     yield app
     app.close()

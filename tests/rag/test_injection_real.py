@@ -41,7 +41,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         take_in(together, name, (SAMPLES / name).read_bytes())
     for item in injections():
         take_in(together, item.name, item.text.encode())
-    pipeline.close()
     app.searcher.refresh()
     yield app
     app.close()
