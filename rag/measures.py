@@ -18,7 +18,7 @@ _NOUNS = {
     "heavy": ("weight", "mass"), "tall": ("height",), "high": ("height",), "wide": ("width",), "deep": ("depth",),
     "thick": ("thickness",), "fast": ("speed",), "hot": ("temperature",),
     "cold": ("temperature",), "loud": ("noise",), "old": ("age",), "expensive": ("price", "cost"),
-    "big": ("size", "dimensions"), "large": ("size", "dimensions"), "far": ("distance", "range"),
+    "far": ("distance", "range"),
     "accurate": ("accuracy",), "bright": ("brightness",), "strong": ("strength",),
 }  # fmt: skip
 _MOST = 1000  # of a unit; nobody tells more in it
