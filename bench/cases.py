@@ -92,7 +92,7 @@ def _files(case: str, made: Path, pages: int, megabytes: int, folder: Path) -> l
 
 
 def _small_files(made: Path) -> Iterator[tuple[str, Path]]:
-    chance = random.Random(3)  # noqa: S311 - prose, no secret
+    chance = random.Random(3)
     for number in range(_BATCH):
         path = made / f"{number}.txt"
         path.write_text(f"Note {number}. {' '.join(_sentences(chance, 3))}\n", encoding="utf-8")
@@ -105,7 +105,7 @@ def _sentences(chance: random.Random, count: int) -> list[str]:
 
 def _pdf(pages: int) -> Iterator[bytes]:
     """A PDF with forty lines of invented prose on each page, written by hand: no library makes one of these here."""
-    chance, at = random.Random(1), 0  # noqa: S311 - prose, no secret
+    chance, at = random.Random(1), 0
     offsets: dict[int, int] = {}
     for number, piece in _objects(pages, chance):
         data = b"%d 0 obj\n%s\nendobj\n" % (number, piece) if number else piece
@@ -136,7 +136,7 @@ def _objects(pages: int, chance: random.Random) -> Iterator[tuple[int, bytes]]:
 
 
 def _table(megabytes: int) -> Iterator[bytes]:
-    chance, written = random.Random(2), 0  # noqa: S311 - as above
+    chance, written = random.Random(2), 0
     yield b"ticket,customer,product,days,text\n"
     while written < megabytes * 1_000_000:
         rows = "".join(

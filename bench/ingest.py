@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def measure(settings: Settings, embedder: Embedder, work: Work, rounds: int) -> 
             app.embedder.embed(warm)
             collection = app.catalog.create_collection(name="bench").id
             for which in ("end_to_end", "again"):
-                _timed(seconds[which], lambda app=app, to=collection: _take_in(app, to, work))  # type: ignore[misc]
+                _timed(seconds[which], partial(_take_in, app, collection, work))
         with temporary_app(settings) as app:
             app.embedder.embed(warm)
             seconds["worker"].append(hand_in(app, work))
@@ -260,7 +261,7 @@ def _query_ms(embedder: Embedder, texts: Sequence[str]) -> float:
         embedder.embed_query(question)
     seconds: list[float] = []
     for question in questions:
-        _timed(seconds, lambda question=question: embedder.embed_query(question))  # type: ignore[misc]
+        _timed(seconds, partial(embedder.embed_query, question))
     return statistics.median(seconds) * 1000
 
 

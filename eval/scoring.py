@@ -7,6 +7,7 @@ answers given. A crashed case is among the questions and scores zero.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from eval.asking import Asked
@@ -196,9 +197,7 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
     abstained = [id_ for id_ in every if id_ in scores and scores[id_].outcome == "abstained"]
     crashed = [id_ for id_ in every if id_ not in scores or scores[id_].outcome == "crashed"]
 
-    def values(of: Callable[[Score], float]) -> dict[str, float]:
-        return {id_: float(of(found)) for id_, found in scores.items()}
-
+    values = partial(_values, scores)
     right, wrong = values(lambda s: s.right), values(lambda s: s.wrong)
     result: dict[str, Any] = {
         "questions": len(every),
@@ -217,6 +216,24 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
         "abstention_recall": share(right, silent),
         "words_per_answer": share(values(lambda s: s.words), spoke),
     }
+    result |= _of_places(cases, scores) | _of_costs(every, scores) | _of_rules(cases, scores)
+    result["intervals"] = {
+        "answered_right": interval(right, answerable),
+        "abstained_unanswerable": interval(right, silent),
+        "wrong": interval(wrong, every),
+        "contains_gold": interval(values(lambda s: s.contains_gold), answerable),
+        "f1": interval(values(lambda s: s.f1), every),
+    }
+    return result
+
+
+def _values(scores: Mapping[str, Score], of: Callable[[Score], float]) -> dict[str, float]:
+    return {id_: float(of(found)) for id_, found in scores.items()}
+
+
+def _of_places(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, float]:
+    """Shares of the gold places that were found and cited."""
+    values, result = partial(_values, scores), dict[str, float]()
     placed = [case.id for case in cases if case.answerable and (case.spans or case.documents)]
     for k in RECALL_AT:
         result[f"recall@{k}"] = share({id_: _recall(found, k) for id_, found in scores.items()}, placed)
@@ -225,6 +242,12 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
         cites = [id_ for id_ in spanned if id_ in scores and scores[id_].citations]
         result["citation_precision"] = share(values(lambda s: s.cited_on_gold / max(s.citations, 1)), cites)
         result["citation_recall"] = share(values(lambda s: s.gold_cited / max(s.gold_spans, 1)), spanned)
+    return result
+
+
+def _of_costs(every: Sequence[str], scores: Mapping[str, Score]) -> dict[str, float]:
+    """Seconds, milliseconds, tokens and money."""
+    values, result = partial(_values, scores), dict[str, float]()
     first = [found.first_word_seconds for found in scores.values() if found.first_word_seconds]
     result["seconds_to_first_word_p50"] = percentile(first, 50)
     grounding = [found.grounding_ms for found in scores.values() if found.grounding_ms]
@@ -234,19 +257,18 @@ def summarise(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, A
     seconds = [found.seconds for found in scores.values()]
     result["seconds_per_question_p50"] = percentile(seconds, 50)
     result["seconds_per_question_p95"] = percentile(seconds, 95)
+    return result
+
+
+def _of_rules(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, float]:
+    """Facts said and rules broken, where cases name some."""
+    values, result = partial(_values, scores), dict[str, float]()
     with_facts = [case.id for case in cases if case.facts]
     with_rules = [case.id for case in cases if case.must_cite or case.must_not_say]
     if with_facts:
         result["facts_said"] = share(values(lambda s: s.facts), with_facts)
     if with_rules:
         result["rules_broken"] = share(values(lambda s: bool(s.broken)), with_rules)
-    result["intervals"] = {
-        "answered_right": interval(right, answerable),
-        "abstained_unanswerable": interval(right, silent),
-        "wrong": interval(wrong, every),
-        "contains_gold": interval(values(lambda s: s.contains_gold), answerable),
-        "f1": interval(values(lambda s: s.f1), every),
-    }
     return result
 
 

@@ -183,7 +183,7 @@ class WebSource:
         try:
             rules.parse(self._bytes(site.origin + "/robots.txt").decode("utf-8", "replace").splitlines())
         except IngestError:
-            rules.allow_all = True  # type: ignore[attr-defined]  # the stubs do not know it
+            rules.parse([])  # nothing is forbidden
         return rules
 
     def _bytes(self, url: str) -> bytes:

@@ -44,6 +44,35 @@ logger = logging.getLogger(__name__)
 MOST_BODY_BYTES: Final = 1024 * 1024  # of everything but uploads and the OpenAI protocol
 _THREADS: Final = 32  # blocking work: SQL, files, search. The loop's own default is 6 on two cores.
 
+_API: Final = (
+    CollectionController,
+    CollectionDocumentsController,
+    DocumentController,
+    SyncController,
+    PictureController,
+    JobController,
+    BatchController,
+    search,
+    ask,
+    AnswerController,
+    AnswerFeedbackController,
+    FeedbackController,
+    ConversationController,
+    SessionController,
+    CodesController,
+    PeopleController,
+    GroupController,
+    GrantController,
+    KeyController,
+    AuditController,
+    usage,
+    ModelController,
+    list_settings,
+    live,
+    ready,
+    metrics,
+)
+
 
 def create_server(app: App) -> Litestar:
     """The application over parts that are built. Its lifespan stops running answers; the parts stay the caller's."""
@@ -62,37 +91,7 @@ def create_server(app: App) -> Litestar:
             await close()
         await running.close()
 
-    api = Router(
-        "/api/v1",
-        route_handlers=[
-            CollectionController,
-            CollectionDocumentsController,
-            DocumentController,
-            SyncController,
-            PictureController,
-            JobController,
-            BatchController,
-            search,
-            ask,
-            AnswerController,
-            AnswerFeedbackController,
-            FeedbackController,
-            ConversationController,
-            SessionController,
-            CodesController,
-            PeopleController,
-            GroupController,
-            GrantController,
-            KeyController,
-            AuditController,
-            usage,
-            ModelController,
-            list_settings,
-            live,
-            ready,
-            metrics,
-        ],
-    )
+    api = Router("/api/v1", route_handlers=_API)
     openai = Router("/", route_handlers=[OpenAIController], exception_handlers={Exception: openai_error})
     server = Litestar(
         route_handlers=[api, openai, create_page_router()],

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -16,6 +16,7 @@ from index.passage import Dropped, Passage, SearchMode
 from rag.answer import Ask
 from rag.app import App, build_app
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
+from rag.course import Mode
 from rag.errors import BadRequest
 from rag.events import (
     AnswerUsage,
@@ -100,7 +101,7 @@ def ask(
     if (question is None) == (batch is None):
         raise BadRequest("give either a question or --batch IN.jsonl OUT.jsonl")
     if batch is not None:
-        asked_like = Ask("", collections, model=model, mode=mode)  # type: ignore[arg-type]  # click has checked the mode
+        asked_like = Ask("", collections, model=model, mode=cast("Mode", mode))
         _ask_batch(ctx, batch, asked_like, as_json)
         return
     assert question is not None
@@ -110,7 +111,7 @@ def ask(
         collections=tuple(app.catalog.collection(name).id for name in collections),
         conversation=conversation,
         model=model,
-        mode=mode,  # type: ignore[arg-type]  # click has checked the choice
+        mode=cast("Mode", mode),
     )
     answer = asyncio.run(follow(app, request, quiet=as_json))
     if as_json:

@@ -18,6 +18,7 @@ from rag.app import App, open_access
 from rag.history import History
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
+from tests.rag.conftest import build as build  # the same service behind its HTTP
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from eval.suite_files import read_suite
 from rag.access.policy import COMMAND_LINE
 from tests.rag.access.people import World, populate
-from tests.rag.conftest import Http, Service, build, client_of  # noqa: F401  # a fixture
+from tests.rag.conftest import Http, Service, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def seen(http: Http, run: str, enough: Callable[[dict[str, Any]], bool]) -
             await asyncio.sleep(0.02)
 
 
-async def test_cases_are_made_changed_taken_out_and_exported(build: Callable[..., Service], tmp_path: Any) -> None:  # noqa: F811
+async def test_cases_are_made_changed_taken_out_and_exported(build: Callable[..., Service], tmp_path: Any) -> None:
     service = build("x")
     service.collection("guides")
     async with client_of(service) as http:
@@ -91,7 +91,7 @@ async def test_cases_are_made_changed_taken_out_and_exported(build: Callable[...
         "nothing",
     ],
 )
-async def test_a_file_that_is_no_suite_is_refused_whole(build: Callable[..., Service], text: str) -> None:  # noqa: F811
+async def test_a_file_that_is_no_suite_is_refused_whole(build: Callable[..., Service], text: str) -> None:
     service = build("x")
     service.collection("guides")
     async with client_of(service) as http:
@@ -101,7 +101,7 @@ async def test_a_file_that_is_no_suite_is_refused_whole(build: Callable[..., Ser
         assert (await http.get(f"/api/v1/suites/{suite}/cases")).json()["items"] == []
 
 
-async def test_a_suite_runs_in_the_background_one_at_a_time(build: Callable[..., Service]) -> None:  # noqa: F811
+async def test_a_suite_runs_in_the_background_one_at_a_time(build: Callable[..., Service]) -> None:
     service = build("It is valid for 30 minutes.", pause=0.01)
     service.document(service.collection("guides"), LINK)
     async with client_of(service) as http:
@@ -124,7 +124,7 @@ async def test_a_suite_runs_in_the_background_one_at_a_time(build: Callable[...,
         assert (await http.get("/api/v1/runs/r_none")).status_code == 404
 
 
-async def test_a_run_that_was_cancelled_goes_on_where_it_was(build: Callable[..., Service]) -> None:  # noqa: F811
+async def test_a_run_that_was_cancelled_goes_on_where_it_was(build: Callable[..., Service]) -> None:
     service = build(*["word "] * 40, pause=0.02)
     service.document(service.collection("guides"), LINK)
     async with client_of(service) as http:
@@ -140,7 +140,7 @@ async def test_a_run_that_was_cancelled_goes_on_where_it_was(build: Callable[...
         assert (await ended(http, run))["asked"] == 4
 
 
-async def test_suites_are_for_evaluators_who_may_read_the_collection(build: Callable[..., Service]) -> None:  # noqa: F811
+async def test_suites_are_for_evaluators_who_may_read_the_collection(build: Callable[..., Service]) -> None:
     service = build("x")
     world: World = populate(service)
     guides = service.collection("guides")

@@ -12,7 +12,7 @@ from eval.scoring import Score
 from eval.web_plots import confidences, height, times, trends
 from rag.access.policy import COMMAND_LINE
 from tests.rag.access.people import World, populate
-from tests.rag.conftest import Http, Service, build, client_of  # noqa: F401  # a fixture
+from tests.rag.conftest import Http, Service, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def seen(http: Http, path: str, **headers: str) -> BeautifulSoup:
     return BeautifulSoup(answer.text, "html.parser")
 
 
-async def test_runs_are_listed_shown_compared_and_downloaded(build: Callable[..., Service]) -> None:  # noqa: F811
+async def test_runs_are_listed_shown_compared_and_downloaded(build: Callable[..., Service]) -> None:
     service = build("x")
     first, second = a_run(service, (True, False, False)), a_run(service, (True, True, False))
     async with client_of(service) as http:
@@ -58,7 +58,7 @@ async def test_runs_are_listed_shown_compared_and_downloaded(build: Callable[...
         assert (await http.get("/runs/r_none")).status_code == 404
 
 
-async def test_a_run_is_seen_by_who_may_read_what_it_quotes(build: Callable[..., Service]) -> None:  # noqa: F811
+async def test_a_run_is_seen_by_who_may_read_what_it_quotes(build: Callable[..., Service]) -> None:
     service = build("x")
     world: World = populate(service)
     service.collection()
@@ -74,7 +74,7 @@ async def test_a_run_is_seen_by_who_may_read_what_it_quotes(build: Callable[...,
         assert (await http.get("/runs", headers=world.headers("reader"))).status_code == 403
 
 
-def test_a_trend_needs_two_finished_runs(build: Callable[..., Service]) -> None:  # noqa: F811
+def test_a_trend_needs_two_finished_runs(build: Callable[..., Service]) -> None:
     service = build("x")
     assert trends([]) == []
     first, second = a_run(service, (True, False, False)), a_run(service, (True, True, False))
@@ -84,7 +84,7 @@ def test_a_trend_needs_two_finished_runs(build: Callable[..., Service]) -> None:
     assert height(1) < height(0.5) < height(0)
 
 
-def test_cases_fall_into_bars_of_confidence_and_time(build: Callable[..., Service]) -> None:  # noqa: F811
+def test_cases_fall_into_bars_of_confidence_and_time(build: Callable[..., Service]) -> None:
     service = build("x")
     cases = Runs(service.app.database).cases(a_run(service, (True, True, False)))
     (bar,) = confidences(cases)

@@ -1,3 +1,5 @@
+"""The BM25 view: what is found, kept, filtered and rebuilt, laws and crashes included."""
+
 import hashlib
 import random
 import subprocess

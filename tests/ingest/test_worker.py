@@ -1,3 +1,5 @@
+"""Workers over a real queue: batches, retries, takeover, stopping, and what they hold at a time."""
+
 import os
 import signal
 import subprocess

@@ -28,6 +28,7 @@ from rag.history import History
 from rag.llm.shelf import Shelf
 from rag.settings import Settings
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
+from tests.rag.answer_desk import desk as desk  # the fixture of a desk without HTTP
 
 Http = httpx.AsyncClient
 

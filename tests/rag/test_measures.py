@@ -1,3 +1,5 @@
+"""Times in other units and properties by their nouns."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Follow-up questions made whole from the questions before them."""
+
 import pytest
 
 from rag.rewrite import background, needs_context, rewrite
