@@ -235,7 +235,7 @@ def _of_places(cases: Sequence[Case], scores: Mapping[str, Score]) -> dict[str, 
     """Shares of the gold places that were found and cited."""
     values, result = partial(_values, scores), dict[str, float]()
     placed = [case.id for case in cases if case.answerable and (case.spans or case.documents)]
-    for k in RECALL_AT:
+    for k in RECALL_AT if placed else ():
         result[f"recall@{k}"] = share({id_: _recall(found, k) for id_, found in scores.items()}, placed)
     spanned = [case.id for case in cases if case.answerable and case.spans]
     if spanned:

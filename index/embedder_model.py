@@ -162,5 +162,5 @@ def _cached_by_name(name: str) -> Path:
     except (ImportError, OSError, ValueError) as error:  # its own errors derive from OSError and ValueError
         raise EmbedderUnavailable(
             f"{name!r} is neither a folder nor a model in the local Hugging Face cache; "
-            "set embedder.model to the path of a model"
+            "give the path of a folder that holds a model"
         ) from error

@@ -156,6 +156,12 @@ def test_citations_are_held_against_the_gold_spans_and_usage_is_kept() -> None:
     assert (figures["tokens_per_question"], figures["cost"], figures["seconds_to_first_word_p50"]) == (60.0, 0.5, 0.25)
 
 
+def test_nothing_is_said_of_places_where_no_case_names_one() -> None:
+    placeless = replace(CASE, documents=(), spans=())
+    found = summarise([placeless], {placeless.id: score(placeless, answer("30 minutes."), Shelf())})
+    assert not [name for name in found if name.startswith("recall@")]
+
+
 def test_an_abstention_breaks_no_rule() -> None:
     silent = score(replace(SILENT, must_cite=("reset.md",)), answer("Nothing.", outcome="abstained"), Shelf())
     assert (silent.right, silent.broken) == (True, ())
