@@ -5,9 +5,8 @@ import pytest
 from rag.errors import ModelUnavailable
 from rag.llm.router import RoutedGenerator, escalation
 from tests.fakes import ScriptedGenerator
-from tests.rag.test_answer import LINK, desk, kinds, last, text_of
+from tests.rag.answer_desk import LINK, kinds, last, text_of
 
-__all__ = ["desk"]
 GOOD = "The reset link is valid for 30 minutes."
 BAD = ("The reset link is valid for 45 minutes. ", "And more. ")
 
