@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from index.catalog import Catalog
-from index.database import Database
 from index.search import Searcher
 from ingest.blobs import Blobs
 from ingest.jobs import Jobs
@@ -17,6 +16,7 @@ from rag.answer import Answerer
 from rag.app import App, open_access
 from rag.history import History
 from rag.settings import Settings
+from tests.databases import migrated
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
 from tests.rag.conftest import build as build  # the same service behind its HTTP
 
@@ -29,8 +29,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., App]]:
         def make(*script: Any, **changes: Any) -> App:
             settings = replace(Settings(data=tmp_path / "data"), **changes)
             settings.data.mkdir()
-            database = Database(settings.resolved_database_url)
-            database.migrate()
+            database = migrated(settings.resolved_database_url)
             catalog, embedder, blobs = Catalog(database), HashEmbedder(256), Blobs(settings.data / "blobs")
             searcher = Searcher(database, catalog, embedder, settings.data / "views")
             models: Any = ScriptedModels(ScriptedGenerator(script))

@@ -1,7 +1,7 @@
 """The metrics are pure, and the questions own the denominator."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.metrics import best_f1, interval, normalised, percentile, says, share, token_f1, without_markers
@@ -34,7 +34,6 @@ def test_documents_rank_by_their_best_passage() -> None:
     assert documents_of_passages([("a", 0.9), ("b", 0.8), ("a", 0.1), ("c", 0.85)]) == ["a", "c", "b"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_the_interval_holds_the_mean(values: list[float]) -> None:
     scores = {str(i): value for i, value in enumerate(values)}

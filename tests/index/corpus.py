@@ -9,7 +9,7 @@ import numpy as np
 
 from index.catalog import Catalog, NewChunk, NewDocument, PutOutcome, embedded_text
 from index.database import Database
-from index.schema import Base
+from tests.databases import migrated
 from tests.fakes import HashEmbedder
 
 CHUNK = 30  # characters
@@ -17,9 +17,7 @@ CHUNK = 30  # characters
 
 def new_database(folder: Path, url: str | None = None) -> Database:
     folder.mkdir(parents=True, exist_ok=True)
-    database = Database(url or f"sqlite:///{folder / 'footnote.db'}")
-    Base.metadata.create_all(database.engine)
-    return database
+    return migrated(url or f"sqlite:///{folder / 'footnote.db'}")
 
 
 def cut(text: str) -> list[NewChunk]:

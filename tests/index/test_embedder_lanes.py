@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +25,6 @@ def run(lanes: Lanes, rows: Rows) -> NDArray[np.float32]:
     return out
 
 
-@settings(deadline=None)
 @given(
     calls=st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=40), min_size=1, max_size=5),
     lanes=st.integers(1, 4),

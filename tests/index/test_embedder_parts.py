@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from index.embedder import EmbedderStamp, open_embedder
@@ -46,7 +46,6 @@ def test_stamp_key_is_stable_and_fits_file_names() -> None:
     assert "/" not in replace(STAMP, model="a/b c").key
 
 
-@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 600), max_size=200),
     budget=st.integers(1, 5000),
@@ -66,7 +65,6 @@ def test_a_small_job_gives_every_lane_work() -> None:
     assert len(list(plan_batches([20] * 8, budget=2048, step=16, lanes=2))) >= 2
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_invariant_5_offsets_are_spans_of_the_text(text: str) -> None:
     tokens = packaged_tokens()

@@ -84,7 +84,7 @@ def test_a_rollback_forgets(view: LexicalView) -> None:
     assert found(view, "ERR-1042")[0] == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.text(max_size=80))
 def test_any_text_is_a_valid_question(view: LexicalView, question: str) -> None:
     scores, chunks = view.moment().search(question, 3)

@@ -197,7 +197,6 @@ def run(machine: type[CorpusMachine], examples: int, steps: int) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),

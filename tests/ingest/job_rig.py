@@ -2,7 +2,6 @@
 
 import io
 import tempfile
-import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from ingest.jobs import Jobs
 from ingest.parse.limits import ParseLimits
 from ingest.pipeline import Parse, Pipeline
 from ingest.queue import TicketQueue
+from tests.databases import migrated
 from tests.fakes import HashEmbedder
 
 
@@ -73,33 +73,22 @@ def jobs_url(data: Path) -> str:
     return f"sqlite:///{data / 'jobs.db'}"
 
 
-_ONE_AT_A_TIME = threading.Lock()  # alembic keeps its state in globals
-
-
 @cache
-def _empty_databases() -> dict[str, bytes]:
-    """Migrated databases as files: migrating anew for every test costs more than most tests."""
+def _empty_queue() -> bytes:
+    """The file of a queue without tickets: making its tables anew for every test costs more than most tests."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/footnote.db")
-        database.migrate()
-        database.close()
         queue = TicketQueue(jobs_url(Path(folder)))
         queue.enqueue([])
         queue.close()
-        return {path.name: path.read_bytes() for path in Path(folder).glob("*.db")}
+        (path,) = Path(folder).glob("*.db")
+        return path.read_bytes()
 
 
 def open_rig(data: Path, database_url: str = "", jobs: str = "") -> Rig:
     """Open the folder; made with its collection when it is new. The URLs are of a server, where one is used."""
-    if not database_url and not (data / "footnote.db").exists():
-        with _ONE_AT_A_TIME:
-            empty = _empty_databases()
-        for name, content in empty.items():
-            (data / name).write_bytes(content)
-    database = Database(database_url or f"sqlite:///{data / 'footnote.db'}")
-    if database_url:
-        with _ONE_AT_A_TIME:
-            database.migrate()
+    database = migrated(database_url or f"sqlite:///{data / 'footnote.db'}")
+    if not jobs and not (data / "jobs.db").exists():
+        (data / "jobs.db").write_bytes(_empty_queue())
     catalog = Catalog(database)
     found = catalog.collections()
     collection = found[0].id if found else catalog.create_collection("manuals").id

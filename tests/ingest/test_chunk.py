@@ -89,14 +89,14 @@ part = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(part, max_size=12), st.sampled_from([10, 16, 40, 256]), st.integers(8, 300))
 def test_invariant_5_chunk_text_is_an_exact_span(parts: list[tuple[str, str]], max_tokens: int, target: int) -> None:
     document = document_of(*parts, ("paragraph", "end"))
     check(document, WORDPIECE, max_tokens, target)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=400), st.sampled_from([10, 64]))
 def test_text_without_blocks_is_chunked_all_the_same(text: str, max_tokens: int) -> None:
     document = Document("a.txt", "text/plain", "a", text)

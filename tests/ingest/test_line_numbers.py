@@ -102,7 +102,7 @@ def test_formats_with_pages_have_no_lines_and_recognised_pages_are_marked() -> N
     assert all(chunk.line is None for chunk in chunks)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_any_two_texts_give_lines_in_order(text: str, source: str) -> None:
     document = with_lines(Document("a", "text/plain", "a", text), source)

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from index.catalog import Catalog, NewChunk, NewDocument
-from index.database import Database
 from index.passage import Passage, SearchResult
-from index.schema import Base
 from rag.answer import Answerer, Ask
 from rag.events import (
     AnswerEvent,
@@ -21,6 +19,7 @@ from rag.events import (
 from rag.history import History
 from rag.llm.generator import Queued
 from rag.settings import Settings
+from tests.databases import migrated
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
 LINK = "The reset link is valid for 30 minutes and works only once."
@@ -91,8 +90,7 @@ def add_document(catalog: Catalog, collection: str, embedder: HashEmbedder) -> s
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    database = Database(f"sqlite:///{tmp_path / 'footnote.db'}")
-    Base.metadata.create_all(database.engine)
+    database = migrated(f"sqlite:///{tmp_path / 'footnote.db'}")
     catalog, embedder, history = Catalog(database), HashEmbedder(128), History(database)
     made: list[Desk] = []
 

@@ -13,7 +13,6 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from index.catalog import Catalog, NewChunk, NewDocument
-from index.database import Database
 from index.rows import embedded_text
 from index.search import Searcher
 from ingest.blobs import Blobs
@@ -27,6 +26,7 @@ from rag.app import App
 from rag.history import History
 from rag.llm.shelf import Shelf
 from rag.settings import Settings
+from tests.databases import migrated
 from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
 from tests.rag.answer_desk import desk as desk  # the fixture of a desk without HTTP
 
@@ -103,8 +103,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             ),
             **changes,
         )
-        database = Database(settings.resolved_database_url)
-        database.migrate()
+        database = migrated(settings.resolved_database_url)
         catalog, embedder, blobs = Catalog(database), HashEmbedder(64), Blobs(tmp_path / "blobs")
         searcher = Searcher(database, catalog, embedder, tmp_path / "views")
         generator = ScriptedGenerator(script, pause=pause)

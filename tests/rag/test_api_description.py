@@ -48,7 +48,6 @@ def called(operation: Any, headers: dict[str, str], told: str, wrong: list[str])
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[hypothesis.Phase.generate],

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from index.catalog import Catalog
-from index.database import Database
 from index.proof import check_truth
 from ingest.blobs import Blobs
 from rag.access.secret import open_seal
 from rag.backup import MANIFEST, back_up, restore
 from rag.errors import BackupUnusable, DataFolderUnusable
+from tests.databases import migrated
 from tests.fakes import HashEmbedder
 from tests.index.corpus import new_document
 
@@ -28,8 +28,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(exist_ok=True)
-        self.database = Database(f"sqlite:///{path / 'footnote.db'}")
-        self.database.migrate()
+        self.database = migrated(f"sqlite:///{path / 'footnote.db'}")
         self.catalog = Catalog(self.database)
         self.blobs = Blobs(path / "blobs")
 

@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from index.database import Database
 from index.errors import CorpusError
-from index.schema import Base
 from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
 from rag.events import AnswerUsage, Citation, Source, SourceSpan, Verdict
 from rag.history import Ending, History, NewAnswer
+from tests.databases import migrated
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
-    database = Database(f"sqlite:///{tmp_path / 'footnote.db'}")
-    Base.metadata.create_all(database.engine)
+    database = migrated(f"sqlite:///{tmp_path / 'footnote.db'}")
     yield History(database)
     database.close()
 

@@ -79,7 +79,7 @@ def test_counts_are_those_of_an_independent_tokenizer(model, maker, oracle, text
     assert maker.plain(text) == model.tokenize(text) == oracle.encode(text, disallowed_special=())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=80) | st.text("aB1 \n\t'sé中.😀", max_size=80))
 def test_counts_of_any_text_are_those_of_an_independent_tokenizer(maker, oracle, text):
     clean = text.encode("utf-8", "replace")
@@ -99,7 +99,7 @@ def messages_of(text):
     ]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.sampled_from(LANGUAGES) | st.text("aB1 \n\t'sé中.😀<|>", max_size=60))
 def test_an_ordinary_prompt_has_the_tokens_of_the_whole_rendered_template(model, maker, text):
     views = [{"role": m.role, "content": m.content} for m in messages_of(text)]

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import GenerationFailed, ModelUnavailable, NoSuchModel, QueueFull, SettingsError
@@ -128,7 +128,6 @@ def test_text_that_looks_like_a_placeholder_cannot_fetch_the_data_of_another():
     assert hidden.count("<EMAIL_1>") == 1
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab1 2.3-4@:+<>_EMAIL567890(/)dk", max_size=80))
 def test_whatever_is_hidden_comes_back(text):
     redaction = Redaction()

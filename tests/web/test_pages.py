@@ -14,15 +14,14 @@ from litestar import Litestar, Request
 from litestar.testing import TestClient
 
 from index.catalog import Catalog
-from index.database import Database
 from index.rows import NewChunk, NewDocument
-from index.schema import Base
 from rag.access.limits import Limits
 from rag.api.credentials import Credentials
 from rag.api.permit import Permit, put_permit
 from rag.app import App
 from rag.settings import Settings
 from rag.web.pages import create_page_router
+from tests.databases import migrated
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "rag" / "web" / "static"
@@ -32,8 +31,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    database = Database(f"sqlite:///{tmp_path / 'footnote.db'}")
-    Base.metadata.create_all(database.engine)
+    database = migrated(f"sqlite:///{tmp_path / 'footnote.db'}")
     yield Catalog(database)
     database.close()
 

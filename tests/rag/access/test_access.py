@@ -18,14 +18,14 @@ from rag.access.policy import COMMAND_LINE, Caller, check_administers, checked_n
 from rag.access.room import Access
 from rag.access.schema import SignedIn
 from rag.access.secret import FILE_NAME, key_id, new_key, open_seal
+from tests.databases import migrated
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'footnote.db'}")
-    database.migrate()
+    database = migrated(f"sqlite:///{tmp_path / 'footnote.db'}")
     yield database
     database.close()
 

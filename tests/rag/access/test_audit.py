@@ -13,12 +13,12 @@ from rag.access.audit import Audit, AuditFilter
 from rag.access.errors import AuditBroken
 from rag.access.policy import COMMAND_LINE
 from rag.access.secret import Seal
+from tests.databases import migrated
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'footnote.db'}")
-    database.migrate()
+    database = migrated(f"sqlite:///{tmp_path / 'footnote.db'}")
     yield database
     database.close()
 
