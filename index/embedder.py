@@ -17,6 +17,8 @@ __all__ = ["Embedder", "EmbedderStamp", "open_embedder"]
 
 logger = logging.getLogger(__name__)
 
+PRECISIONS = ("auto", "bf16", "int8", "fp32")
+
 
 class Embedder(Protocol):
     """Thread-safe. Rows are float32 of length 1, so the inner product is the cosine.
@@ -71,7 +73,7 @@ def open_embedder(
     `cache_folder`. `threads` 0 means all processors this process may use.
     Raises EmbedderUnavailable; ValueError for an unknown backend or precision.
     """
-    if backend not in ("auto", "openvino", "sentence-transformers") or precision not in ("auto", "bf16", "fp32"):
+    if backend not in ("auto", "openvino", "sentence-transformers") or precision not in PRECISIONS:
         raise ValueError(f"backend {backend!r} with precision {precision!r} is unknown; see the settings page")
     # The libraries would otherwise look for newer files on the internet.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -85,14 +87,14 @@ def open_embedder(
 
         return OpenVINOEmbedder(description, precision, threads, cache_folder)
     except (EmbedderUnavailable, ImportError) as error:
-        if backend == "openvino" or precision == "bf16":
+        if backend == "openvino" or precision in ("bf16", "int8"):
             raise EmbedderUnavailable(str(error)) from error
         logger.warning("%s; sentence-transformers embeds instead, several times slower", error)
         return _open_torch(description, precision, threads)
 
 
 def _open_torch(model: EmbeddingModel, precision: str, threads: int) -> Embedder:
-    if precision == "bf16":
+    if precision in ("bf16", "int8"):
         raise EmbedderUnavailable("sentence-transformers runs in fp32 here; set embedder.precision to auto or fp32")
     from index.embedder_torch import SentenceTransformerEmbedder  # imports torch, which takes seconds
 

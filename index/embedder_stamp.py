@@ -11,7 +11,7 @@ class EmbedderStamp:
 
     model: str  # short name, for people
     revision: str  # digest of weights, tokenizer and architecture
-    precision: str  # "fp32" or "bf16": what the arithmetic runs in
+    precision: str  # "fp32", "bf16" or "int8": what the arithmetic runs in
     pooling: str  # "mean", "cls", "max"; with "+normalize" always implied
     max_tokens: int  # longest input including special tokens
     dimension: int

@@ -53,7 +53,12 @@ def save(graph: Any, target: Path) -> None:
 
 
 def choose_precision(core: openvino.Core, wanted: str) -> str:
-    """`bf16` or `fp32` for `auto`, `bf16` or `fp32`, by what the processor has. Raises EmbedderUnavailable."""
+    """`bf16` or `fp32` for `auto`, `bf16` or `fp32`, by what the processor has; `int8` stays, for who can do that.
+
+    Raises EmbedderUnavailable.
+    """
+    if wanted == "int8":
+        return wanted
     has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if wanted == "bf16" and not has_bf16:
         raise EmbedderUnavailable("this processor has no bf16 arithmetic; set embedder.precision to auto or fp32")

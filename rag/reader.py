@@ -49,7 +49,7 @@ class OpenVINOReader:
         """`cache` keeps the converted files. Raises EmbedderUnavailable when the encoder's package is missing."""
         encoder = find_model(PACKAGED_NAMES[0])
         core = openvino.Core()
-        precision = choose_precision(core, precision)
+        precision = choose_precision(core, "auto" if precision == "int8" else precision)
         self._tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

@@ -23,6 +23,7 @@ from rag.llm.registry import Models
 from rag.settings import Settings, is_secret, setting_name, settings_page
 
 _ENOUGH_MEMORY = 4 * 1024**3
+_USEFUL = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16")
 _ENOUGH_DISK = 2 * 1024**3
 
 
@@ -98,7 +99,7 @@ def _python() -> Finding:
 
 def _processor() -> Finding:
     flags = _processor_flags()
-    useful = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if name in flags]
+    useful = [name for name in _USEFUL if name in flags]
     detail = f"{psutil.cpu_count(logical=False)} cores; {', '.join(useful) or 'features unknown'}"
     if flags and "avx2" not in flags:
         return Finding("processor", "warning", detail, "answers and ingestion will be slow without AVX2")

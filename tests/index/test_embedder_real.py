@@ -1,5 +1,6 @@
 """The embedder with real weights: against its oracle, its batches, its threads, its files."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from index import embedder_openvino
 from index.embedder import Embedder, open_embedder
 from index.errors import EmbedderUnavailable
 
@@ -61,7 +63,7 @@ def test_rows_are_unit_float32(fast: Embedder) -> None:
     assert fast.embed([]).shape == (0, fast.stamp.dimension)
 
 
-@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9995), ("auto", 0.999)])
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9995), ("auto", 0.999), ("int8", 0.999)])
 def test_agrees_with_sentence_transformers(cache: Path, oracle: Embedder, precision: str, least: float) -> None:
     embedder = open_embedder(backend="openvino", precision=precision, cache_folder=cache)
     alike = cosines(embedder.embed(TEXTS), oracle.embed(TEXTS))
@@ -75,6 +77,32 @@ def test_a_row_does_not_depend_on_its_neighbours(fast: Embedder) -> None:
     alone = np.concatenate([fast.embed([text]) for text in TEXTS[:12]])
     assert cosines(alone, fast.embed(TEXTS)[:12]).min() >= 0.9995
     assert cosines(alone, fast.embed(TEXTS[::-1])[::-1][:12]).min() >= 0.9995
+
+
+def test_in_eight_bits_too_a_row_does_not_depend_on_its_neighbours(cache: Path) -> None:
+    embedder = open_embedder(backend="openvino", precision="int8", cache_folder=cache)
+    alone = np.concatenate([embedder.embed([text]) for text in TEXTS[:12]])
+    assert cosines(alone, embedder.embed(TEXTS)[:12]).min() >= 0.9995
+    assert "-int8-" in embedder.stamp.key
+    embedder.close()
+
+
+def test_without_bf16_the_gate_decides(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedder_openvino, "choose_precision", lambda *_: "fp32")  # as on a processor without bf16
+    embedder = open_embedder(backend="openvino", cache_folder=cache)
+    embedder.close()
+    (kept,) = cache.glob("*-int8.json")
+    found = json.loads(kept.read_text())
+    assert found["cosine"] >= 0.999
+    assert found["recall"] >= 0.95
+    assert embedder.stamp.precision == ("int8" if found["speed"] >= 1.15 else "fp32")
+    kept.write_text(json.dumps(found | {"cosine": 0.9}))
+    worse = open_embedder(backend="openvino", cache_folder=cache)
+    worse.close()
+    assert worse.stamp.precision == "fp32"
+    with pytest.raises(EmbedderUnavailable, match=r"mean cosine 0\.9000 to fp32"):
+        open_embedder(backend="openvino", precision="int8", cache_folder=cache)
+    kept.unlink()
 
 
 def test_question_and_document_vectors_are_of_one_space(fast: Embedder) -> None:
