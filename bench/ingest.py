@@ -213,6 +213,7 @@ def _take_in(app: App, collection: str, work: Work) -> None:
 def hand_in(app: App, work: Work) -> float:
     """Seconds from handing files in to finding them, through the queue and a worker that is up, parsing included."""
     sandbox = Sandbox()
+    sandbox.warm()
     pipeline = Pipeline(app.catalog, _Lent(app.embedder), app.blobs, ParseLimits(), sandbox.parse)
     stop = threading.Event()
     worker = Worker(app.database, app.settings.resolved_jobs_url, lambda: pipeline)

@@ -229,6 +229,7 @@ def worker_parts(settings: Settings, parent_pid: int | None = None) -> "Worker":
             ocr=cast(OcrMode, settings.ingest_ocr),
             ocr_languages=settings.ingest_ocr_languages,
         )
+        sandbox.warm(limits)
         blobs = Blobs(settings.data / "blobs")
         return Pipeline(
             Catalog(database),

@@ -29,6 +29,7 @@ from ingest.parse.wire import HEADER, UNREADABLE, Reply, Request, decode_reply, 
 
 _FILES_PER_CHILD = 200
 _GROWN_BYTES = 400 * 1024**2
+_WARM = 2  # children, at most one per processor
 _START_SECONDS = 60.0  # a cold disk and a busy machine
 _BYTES_PER_CHARACTER = 24  # of a reply: text, spans and rows together
 _CHILD_LOST = (BrokenDocument, ParserLimit)
@@ -52,8 +53,9 @@ class Sandbox:
         self.close()
 
     def warm(self, limits: ParseLimits | None = None) -> None:
-        """Start a child ahead of the first file; it gets ready while the caller goes on."""
-        self._give_back(_Child((limits or ParseLimits()).memory_bytes))
+        """Start children ahead of the first files; they get ready while the caller goes on."""
+        for _ in range(min(len(os.sched_getaffinity(0)), _WARM)):
+            self._give_back(_Child((limits or ParseLimits()).memory_bytes))
 
     def parse(self, path: Path, name: str, limits: ParseLimits | None = None) -> Document:
         """Parse `path`, called `name` by the user.
