@@ -9,6 +9,7 @@ _COMMANDS = {
     "ingest": "bench.ingest:ingest_command",
     "cases": "bench.cases:cases_command",
     "search": "bench.search:search_command",
+    "hybrid": "bench.hybrid_command:hybrid_command",
     "generate": "bench.generate:generate_command",
 }
 

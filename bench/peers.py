@@ -11,15 +11,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from bench.environments import installed, version
 from bench.ingest import PACKAGES, Work, default_folder, hand_in, plain_text_files
 from bench.peer_child import PEERS
 from bench.record import RESULTS, record
@@ -55,7 +54,7 @@ _messages = Console(stderr=True, highlight=False)
 )
 def main(folder: Path | None, files: int, rounds: int, environments: Path, data: Path, output: Path) -> None:
     """Ingest the same documents here and there."""
-    pythons = {peer: _installed(environments / peer, packages) for peer, packages in _WANTED.items()}
+    pythons = {peer: installed(environments / peer, packages, _PINNED) for peer, packages in _WANTED.items()}
     paths = plain_text_files(folder or default_folder())[:files]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
     characters = sum(map(len, texts))
@@ -79,24 +78,9 @@ def main(folder: Path | None, files: int, rounds: int, environments: Path, data:
     figures: dict[str, Any] = {"files": len(paths), "characters": characters, "rounds": rounds}
     figures |= {f"{side}_characters_per_s": speed for side, speed in speeds.items()}
     figures |= {f"{side}_parts": count for side, count in parts.items()}
-    figures |= {"peers": {peer: _version(python, _WANTED[peer][0]) for peer, python in pythons.items()}}
+    figures |= {"peers": {peer: version(python, _WANTED[peer][0]) for peer, python in pythons.items()}}
     result = record(ratios, figures, PACKAGES, output)
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
-
-
-def _installed(folder: Path, packages: Sequence[str]) -> Path:
-    """The Python of an environment that has these packages, and the same versions as ours of what both use."""
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        _messages.print(f"installing {', '.join(packages)} into {folder}")
-        venv.create(folder, with_pip=True, clear=True)
-        # A local version, as in 2.13.0+cpu, cannot be asked for everywhere; its public part can.
-        same = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in _PINNED]
-        options = ("--quiet", "--disable-pip-version-check", "--no-compile")
-        command = [str(python), "-m", "pip", "install", *options, *same, *packages]
-        subprocess.run(command, check=True)
-        (folder / "installed").touch()
-    return python
 
 
 def _there(python: Path, peer: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -116,11 +100,6 @@ def _there(python: Path, peer: str, texts: Sequence[str]) -> dict[str, Any]:
         )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def _version(python: Path, package: str) -> str:
-    program = f"import importlib.metadata as m; print(m.version({package!r}))"
-    return subprocess.run([str(python), "-c", program], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -6,18 +6,16 @@ Knows no embedder, no view and no file format; it takes finished values and hold
 import re
 import secrets
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from index.database import Database
-from index.errors import BadCollection, CollectionExists, EmbedderMismatch, NoSuchCollection
-from index.generations import serving
+from index.errors import BadCollection, CollectionExists, NoSuchCollection
 from index.old_versions import drop_old_versions
 from index.queries import (
     IN_LIMIT,
@@ -50,6 +48,7 @@ from index.rows import (
     text_hash,
 )
 from index.schema import Change, Chunk, ChunkVector, Collection, Document, DocumentText
+from index.settling import append_log, check_stamp, settle_known_bytes, supersede
 
 __all__ = [
     "Catalog",
@@ -67,7 +66,6 @@ __all__ = [
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ALPHABET = string.ascii_letters + string.digits
-_LOG_LOCK = 7309454  # of PostgreSQL, where numbers are given before the commit: one writer of the log at a time
 
 
 class Catalog:
@@ -146,7 +144,7 @@ class Catalog:
             except NoSuchCollection:
                 return False
             gone = session.execute(select(Document.key, Document.id).where(Document.collection == collection.key)).all()
-            _log(session, collection, [("delete", key, name) for key, name in gone])
+            append_log(session, collection, [("delete", key, name) for key, name in gone])
             session.execute(delete(Collection).where(Collection.key == collection.key))
             return True
 
@@ -162,10 +160,10 @@ class Catalog:
         check_document(new)
         with self.database.write() as session:
             collection = collection_row(session, new.collection, lock=True)
-            settled = _settle_known_bytes(session, collection, new.name, new.content_hash)
+            settled = settle_known_bytes(session, collection, new.name, new.content_hash)
             if settled is not None:
                 return settled
-            _check_stamp(session, collection, new)
+            check_stamp(session, collection, new)
             versions = select(func.max(Document.version)).where(
                 Document.collection == collection.key, Document.name == new.name
             )
@@ -173,13 +171,13 @@ class Catalog:
             before = current_document(session, collection.key, name=new.name)
             document = _new_id("d")
             if before is not None:
-                _supersede(session, before, document)
+                supersede(session, before, document)
             key = insert_document(session, collection.key, document, version, new)
             # Added first: a view that stops between the two lines knows both, and SQL decides; it never knows neither.
             lines: list[tuple[ChangeKind, int, str]] = [("add", key, document)]
             if before is not None:
                 lines.append(("delete", before.key, before.id))
-            _log(session, collection, lines)
+            append_log(session, collection, lines)
             return PutOutcome(document=document, outcome="added" if before is None else "replaced", version=version)
 
     def put_known_bytes(self, collection: str, name: str, content_hash: str) -> PutOutcome | None:
@@ -192,7 +190,7 @@ class Catalog:
             return None
         with self.database.write() as session:
             row = collection_row(session, collection, lock=True)
-            return _settle_known_bytes(session, row, name, content_hash)
+            return settle_known_bytes(session, row, name, content_hash)
 
     def rename_document(self, id: str, name: str) -> bool:
         """Give a current document another name; its chunks stay. False if another document has the name.
@@ -212,7 +210,7 @@ class Catalog:
             found.version = max(found.version, (session.scalar(versions) or 0) + 1)
             found.name = name
             # What the views hold stays right; whoever remembers which documents a filter lets pass must look again.
-            _log(session, session.get_one(Collection, found.collection), [("add", found.key, found.id)])
+            append_log(session, session.get_one(Collection, found.collection), [("add", found.key, found.id)])
             return True
 
     def delete_document(self, id: str) -> bool:
@@ -228,7 +226,7 @@ class Catalog:
                 frontier += [row.id for row in older]
                 gone += [(row.key, row.id) for row in older]
             collection = session.get_one(Collection, found.collection, with_for_update=True)
-            _log(session, collection, [("delete", key, name) for key, name in gone])
+            append_log(session, collection, [("delete", key, name) for key, name in gone])
             for part in parts([key for key, _ in gone]):
                 session.execute(delete(Document).where(Document.key.in_(part)))
             return True
@@ -239,7 +237,7 @@ class Catalog:
             gone = drop_old_versions(session, id, keep)
             if gone:
                 collection = session.get_one(Collection, gone[0][1], with_for_update=True)
-                _log(session, collection, [("delete", key, name) for key, _, name, _ in gone])
+                append_log(session, collection, [("delete", key, name) for key, _, name, _ in gone])
             return [blob for *_, blob in gone]
 
     def document(self, id: str) -> DocumentInfo:
@@ -355,59 +353,3 @@ def _check_collection(name: str | None, egress: str | None) -> None:
 def _new_id(kind: str) -> str:
     """An id that cannot be guessed: 22 letters and digits, 130 bits."""
     return f"{kind}_" + "".join(secrets.choice(_ALPHABET) for _ in range(22))
-
-
-def _settle_known_bytes(session: Session, collection: Collection, name: str, content_hash: str) -> PutOutcome | None:
-    same = current_document(session, collection.key, content_hash=content_hash)
-    if same is None:
-        return None
-    before = current_document(session, collection.key, name=name)
-    if before is None or before.key == same.key:
-        return PutOutcome(document=same.id, outcome="unchanged", version=same.version)
-    _supersede(session, before, same.id)
-    _log(session, collection, [("delete", before.key, before.id)])
-    return PutOutcome(document=same.id, outcome="replaced", version=same.version)
-
-
-def _check_stamp(session: Session, collection: Collection, new: NewDocument) -> None:
-    if collection.stamp == new.stamp or not new.chunks:
-        return
-    now = serving(session)
-    if now is not None and now[0] != new.stamp:
-        raise EmbedderMismatch(
-            f"{new.name!r} has vectors of {new.stamp}, but {now[0]} serves now; embed it again with that model"
-        )
-    held = select(ChunkVector.chunk).join(Chunk).join(Document).where(Document.collection == collection.key).limit(1)
-    if collection.stamp and session.scalar(held) is not None:
-        raise EmbedderMismatch(
-            f"collection {collection.name!r} holds vectors of {collection.stamp}, but these are of {new.stamp}; "
-            "configure that embedder, or put the documents into a new collection"
-        )
-    collection.stamp = new.stamp
-
-
-def _supersede(session: Session, before: Document, by: str) -> None:
-    before.state = "superseded"
-    before.superseded_by = by
-    before.chunk_count = 0
-    session.execute(delete(Chunk).where(Chunk.document == before.key))
-    session.flush()  # before the new row comes: only one version of a name may be current
-
-
-def _log(session: Session, collection: Collection, lines: Sequence[tuple[ChangeKind, int, str]]) -> None:
-    """Append lines (kind, key, id) in order. Their numbers become visible in order, too: that is what views rely on."""
-    if not lines:
-        return
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOG_LOCK})
-    rows = [
-        {
-            "kind": kind,
-            "collection": collection.key,
-            "collection_id": collection.id,
-            "document": key,
-            "document_id": name,
-        }
-        for kind, key, name in lines
-    ]
-    session.execute(insert(Change), rows)

@@ -10,6 +10,7 @@ FootnoteError
 │   ├── BadCursor               a list's cursor is not one that we gave out
 │   ├── DatabaseUnusable        the file or folder cannot be read or written
 │   ├── DatabaseTooNew          written by a later version of Footnote
+│   ├── ViewsUnwritable         the disk refuses what faiss and tantivy write
 │   ├── EmbedderMismatch        vectors on disk come from another model
 │   ├── GenerationConflict      another change of the embedding model stands in the way
 │   └── EmbedderUnavailable     the weights cannot be loaded
@@ -58,6 +59,10 @@ class DatabaseUnusable(CorpusError):
 
 class DatabaseTooNew(CorpusError):
     """The database was migrated by a later version of Footnote."""
+
+
+class ViewsUnwritable(CorpusError):
+    """The files of the views cannot be written: a full disk, or a folder that may not be written."""
 
 
 class EmbedderMismatch(CorpusError):

@@ -33,8 +33,8 @@ from index.snapshot import Snapshot
 FORMAT = "bm25-3"  # changes with the fields or the analyzers: older snapshots are then rebuilt
 HEAP_BYTES = 64_000_000
 MOST_TERMS = 200  # different words of one question
-MANY_DOCUMENTS = 1000  # so many allowed ones are not looked up one by one ...
-WIDER = 8  # ... before the best of so many times k chunks were looked through
+WIDER = 1.5  # more hits are asked for than should be needed where a filter is obeyed after the search
+HITS_PER_DOCUMENT = 2  # to look through so many hits takes as long as to look up an allowed document; measured
 WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measured on SciFact and SQuAD
 
 _LOCK = "lock"
@@ -138,9 +138,10 @@ class LexicalMoment:
             return np.empty(0, np.float32), np.empty(0, np.int64)
         scope = scope or Scope()
         asked = (Occur.Must, Query.boolean_query(terms))
-        if scope.documents is not None and len(scope.documents) > MANY_DOCUMENTS:
+        most = _hits_to_look_through(scope, k)
+        if most:
             query = Query.boolean_query([asked, *_limits(replace(scope, documents=None))])
-            scores, chunks, complete = self._hits(query, WIDER * k, scope.documents)
+            scores, chunks, complete = self._hits(query, most, scope.documents)
             if complete or len(chunks) >= k:
                 best = best_first(scores, chunks, k)
                 return scores[best], chunks[best]
@@ -230,6 +231,14 @@ class LexicalView:
         """Let go of the work folder. Moments that are still held stay readable."""
         self._writer.wait_merging_threads()
         self._work.remove()
+
+
+def _hits_to_look_through(scope: Scope, k: int) -> int:
+    """How many of the best hits hold k of allowed documents; 0 where looking up those documents takes less time."""
+    if scope.documents is None or not len(scope.documents) or not scope.chosen_from:
+        return 0
+    hits = int(WIDER * k * scope.chosen_from / len(scope.documents)) + 1
+    return hits if hits <= HITS_PER_DOCUMENT * len(scope.documents) else 0
 
 
 def _terms(question: str, weight: float = 1.0) -> list[tuple[Occur, Query]]:

@@ -20,26 +20,26 @@ class Passing:
     """Thread-safe. Whatever is remembered is checked against SQL again before a passage is shown."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[tuple[int, ...], str], tuple[int, Keys]] = OrderedDict()
+        self._known: OrderedDict[tuple[tuple[int, ...], str], tuple[int, Keys, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def documents(self, session: Session, collections: tuple[int, ...], filters: Filters) -> Keys:
-        """(n,) keys of the current documents of these collections (keys) that pass, in order."""
+    def documents(self, session: Session, collections: tuple[int, ...], filters: Filters) -> tuple[Keys, int]:
+        """(n,) keys of the current documents of these collections (keys) that pass, in order; and of how many."""
         now = session.scalar(select(func.max(Change.seq))) or 0
         # The text of a filter and not itself: to Python, true and 1 are equal; to a filter they are not.
         name = (collections, repr(filters))
         with self._lock:
-            seq, keys = self._known.get(name, (-1, None))
-            if keys is not None and seq == now:
+            known = self._known.get(name)
+            if known is not None and known[0] == now:
                 self._known.move_to_end(name)
-                return keys
-        found = select(Document.key).where(
-            Document.collection.in_(collections), Document.state == "current", filters.clause()
-        )
+                return known[1], known[2]
+        here = Document.collection.in_(collections), Document.state == "current"
+        found = select(Document.key).where(*here, filters.clause())
         keys = np.array(session.scalars(found.order_by(Document.key)).all(), np.int64)
+        count = session.scalar(select(func.count()).select_from(Document).where(*here)) or 0
         keys.flags.writeable = False
         with self._lock:
-            self._known[name] = (now, keys)
+            self._known[name] = (now, keys, count)
             while len(self._known) > MOST_FILTERS:
                 self._known.popitem(last=False)
-        return keys
+        return keys, count

@@ -56,9 +56,11 @@ def wanted(
             )
     keys = tuple(sorted(row.key for row in found))
     documents: NDArray[np.int64] | None = None
+    chosen_from = 0
     if filters:
-        documents = (passing or Passing()).documents(session, keys, filters)
-    return Wanted({row.key: row.id for row in found}, filters, Scope(keys, documents, filters=filters))
+        documents, chosen_from = (passing or Passing()).documents(session, keys, filters)
+    scope = Scope(keys, documents, filters=filters, chosen_from=chosen_from)
+    return Wanted({row.key: row.id for row in found}, filters, scope)
 
 
 def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: Vector) -> dict[int, float]:

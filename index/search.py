@@ -135,6 +135,11 @@ class Searcher:
         return self._serving.stamp
 
     @property
+    def embedder(self) -> Embedder:
+        """Who embeds questions now."""
+        return self._serving.embedder
+
+    @property
     def _views(self) -> Views:
         return self._serving.views
 
@@ -162,7 +167,7 @@ class Searcher:
         self._views.catch_up()
 
     def compact(self) -> None:
-        """Write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
+        """Write both views to new snapshots and serve from them. Raises ViewsUnwritable."""
         self._views.compact()
 
     def verify(self) -> Iterator[Finding]:
@@ -174,7 +179,7 @@ class Searcher:
         yield from check_views(self._database, serving.stamp, serving.views.catch_up())
 
     def repair(self) -> None:
-        """Build both views anew from SQL; other processes follow. Raises OSError if the disk refuses."""
+        """Build both views anew from SQL; other processes follow. Raises ViewsUnwritable."""
         self._views.rebuild()
 
     def traces(self, document: str) -> Iterator[Finding]:

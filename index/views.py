@@ -5,13 +5,12 @@ what may be shown is decided in SQL by `index/search.py`, never here.
 """
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,20 +18,19 @@ from sqlalchemy.orm import Session
 
 from index.database import Database
 from index.errors import CorpusError, EmbedderMismatch
-from index.follow import Step, count_vectors, mark_at, next_step, position, read_texts, read_vectors
+from index.follow import Step, count_vectors, next_step, position, read_texts, read_vectors
 from index.generations import whole
-from index.lexical import FORMAT, LexicalMoment, LexicalView, older_work_folders
+from index.lexical import FORMAT, LexicalMoment, LexicalView
 from index.pgvector import TableMoment, TableView
 from index.schema import Collection
-from index.snapshot import Snapshot, Snapshots
-from index.vector_base import Limits, base_writer, sampling_step
+from index.snapshot import Snapshot
+from index.vector_base import Limits
 from index.vectors import VectorMoment, VectorView
+from index.view_files import IN_TABLE, ViewFiles, disk_errors_told
 
-V = TypeVar("V", VectorView, LexicalView)
 Dense = Literal["faiss", "pgvector"]
 
 RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
-EPOCH = "epoch"  # a file of the folder: whoever finds another text in it than before opens the views anew
 WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
 DEAD_SHARE = 0.25  # of a base, after which it is built anew
 
@@ -76,13 +74,11 @@ class Views:
         self._in_table = dense == "pgvector"
         self._writing = threading.Lock()
         self._views: tuple[VectorView | TableView, LexicalView] | None = None
-        self._dense_snapshots = Snapshots(folder, "dense", stamp)
-        self._lexical_snapshots = Snapshots(folder, "lexical", FORMAT)
+        self._files = ViewFiles(database, stamp, folder)
         self._lexical_changed = 0  # chunks since its last snapshot
         self._built: Snapshot | None = None  # a new base that waits to be taken
         self._builder: threading.Thread | None = None
         self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
-        self._epoch = ""
         self._retired = False
         self._complete = False  # whether the views stand where readers may see them: not while they open
         self.failures = 0  # snapshots that could not be written
@@ -103,13 +99,16 @@ class Views:
             )
 
     def catch_up(self) -> Moment:
-        """Apply the log to its end and publish the result."""
-        with self._writing:
+        """Apply the log to its end and publish the result. Raises ViewsUnwritable if the disk refuses."""
+        with self._writing, disk_errors_told(self._folder):
             return self._catch_up()
 
     def compact(self) -> Moment:
-        """Catch up, then write both views to new snapshots and serve from them. Raises OSError if the disk refuses."""
-        with self._writing:
+        """Catch up, then write both views to new snapshots and serve from them.
+
+        Raises ViewsUnwritable if the disk refuses; what served before serves on.
+        """
+        with self._writing, disk_errors_told(self._folder):
             self._catch_up()
             self._renew_dense()
             moment = self._catch_up()
@@ -119,15 +118,11 @@ class Views:
     def rebuild(self) -> Moment:
         """Forget both views and all their snapshots, here and in every other process, and build them from SQL.
 
-        Raises OSError if the disk refuses.
+        Raises ViewsUnwritable if the disk refuses.
         """
-        with self._writing:
+        with self._writing, disk_errors_told(self._folder):
             self._let_go()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # From here on no snapshot of before is opened, and other processes let go of theirs at their next step.
-            (self._folder / EPOCH).write_text(secrets.token_hex(8))
-            self._dense_snapshots.forget()
-            self._lexical_snapshots.forget()
+            self._files.begin_epoch()
             self._catch_up()
             self._renew_dense(refill=True)
             moment = self._catch_up()
@@ -136,12 +131,11 @@ class Views:
 
     def older_copies(self, than: float) -> list[str]:
         """What may still hold rows that died by the time `than` (seconds since the epoch): snapshots, living views."""
-        found = self._dense_snapshots.superseded() + self._lexical_snapshots.superseded()
-        return found + [f"{name}, a view of a running process" for name in older_work_folders(self._folder, than)]
+        return self._files.older_copies(than)
 
     def snapshot_faults(self) -> list[str]:
         """One line per snapshot on disk that would be set aside when opened."""
-        return self._dense_snapshots.faults() + self._lexical_snapshots.faults()
+        return self._files.faults()
 
     def status(self) -> Mapping[str, Any]:
         """Figures for people: rows of each view and what serves them."""
@@ -182,7 +176,7 @@ class Views:
 
     def _why(self, dense: VectorView | TableView) -> str:
         if self._in_table:
-            return "index.dense is pgvector: a table of the database, one for all processes"
+            return IN_TABLE
         return self._limits.reason(dense.base_rows) if dense.base_rows else "no base yet: all rows are recent"
 
     # Under the lock
@@ -206,7 +200,7 @@ class Views:
     def _catch_up(self) -> Moment:
         if self._retired and self.moment is not None:
             return self.moment
-        if self._views is not None and self._read_epoch() != self._epoch:
+        if self._views is not None and self._files.repaired_elsewhere():
             _log.info("the views were repaired by another process and are opened anew")
             self._let_go()
         if self._views is None:
@@ -222,34 +216,14 @@ class Views:
 
     def _open(self) -> None:
         self.check_stamp()
-        self._epoch = self._read_epoch()
+        self._files.enter_epoch()
         dense: VectorView | TableView | None
         if self._in_table:
             dense = TableView(self._database, self._stamp, self._dimension)
         else:
-            dense = self._opened(self._dense_snapshots, lambda found: VectorView(self._dimension, found))
-        lexical = self._opened(self._lexical_snapshots, lambda found: LexicalView(self._folder, found))
+            dense = self._files.opened(self._files.dense, lambda found: VectorView(self._dimension, found))
+        lexical = self._files.opened(self._files.lexical, lambda found: LexicalView(self._folder, found))
         self._views = (dense or self._new_dense(), lexical or self._new_lexical())
-
-    def _opened(self, snapshots: Snapshots, open_view: Callable[[Snapshot], V]) -> V | None:
-        found = snapshots.newest(lambda seq, mark: self._signed(mark_at(self._database, seq)) == mark)
-        if found is None:
-            return None
-        try:
-            return open_view(found)
-        except (ValueError, OSError) as error:
-            snapshots.discard(found, str(error))
-            return None
-
-    def _read_epoch(self) -> str:
-        try:
-            return (self._folder / EPOCH).read_text()
-        except FileNotFoundError:
-            return ""
-
-    def _signed(self, mark: str | None) -> str | None:
-        """A mark that is good for this epoch alone."""
-        return f"{mark}@{self._epoch}" if mark and self._epoch else mark
 
     def _new_dense(self) -> VectorView:
         with self._database.read() as session:
@@ -334,7 +308,7 @@ class Views:
         try:
             self._views = (VectorView(self._dimension, built), lexical)
         except ValueError as error:
-            self._dense_snapshots.discard(built, str(error))
+            self._files.dense.discard(built, str(error))
             return False
         except FileNotFoundError:  # another process wrote a newer one and tidied up; ours serves on
             return False
@@ -362,23 +336,10 @@ class Views:
             self._builder.join()
 
     def _write_base(self) -> Snapshot:
-        with self._database.read() as session:
-            seq, mark = position(session)
-            count = count_vectors(session, self._stamp)
-            kind = self._limits.kind(count)
-            rows = read_vectors(session, self._stamp)
-            sample = [] if kind == "flat" else read_vectors(session, self._stamp, every=sampling_step(count))
-            details: dict[str, Any] = {"kind": kind, "rows": count}
-            fill = base_writer(kind, self._dimension, count, rows, sample, details)
-            written = self._dense_snapshots.write(seq, self._signed(mark) or "", fill, details)
-        self._dense_snapshots.keep_only(written)
-        return written
+        return self._files.write_base(self._dimension, self._limits)
 
     def _write_lexical(self) -> Snapshot:
-        _, lexical = self._opened_views()
-        mark = self._signed(mark_at(self._database, lexical.applied_seq))
-        written = self._lexical_snapshots.write(lexical.applied_seq, mark or "", lexical.fill_snapshot)
-        self._lexical_snapshots.keep_only(written)
+        written = self._files.write_lexical(self._opened_views()[1])
         self._lexical_changed = 0
         return written
 
@@ -391,20 +352,3 @@ class Views:
             self._not_before = time.monotonic() + RETRY_SECONDS
             _log.warning("a snapshot of a view could not be written; trying again later: %s", error)
             return None
-
-
-def describe_base(folder: Path, limits: Limits, chunks: int) -> Mapping[str, Any]:
-    """Which class of the dense view serves from this folder, and why; `chunks` are those of all collections."""
-    header = Snapshots(folder, "dense", "").peek()
-    if header is None:
-        why = "no base was written yet: all rows are held in memory and each query compares with all, exactly"
-        return {"class": "recent rows", "base_chunks": 0, "chunks": chunks, "why": why}
-    details = header["details"]
-    rows = int(details.get("rows", 0))
-    return {
-        "class": details["kind"],
-        "base_chunks": rows,
-        "chunks": chunks,
-        "lists_looked_at": int(details.get("nprobe", 0)),
-        "why": limits.reason(rows),
-    }

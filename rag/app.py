@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from index.catalog import Catalog
 from index.database import Database
 from index.embedder import Embedder, open_embedder
+from index.embedder_serving import ServingEmbedder
 from index.errors import EmbedderUnavailable, FootnoteError
 from index.generations import Generations
 from index.search import Searcher
@@ -133,8 +134,9 @@ def build_app(settings: Settings, origin: Mapping[str, str] | None = None) -> Ap
     Raises DataFolderUnusable, DatabaseUnusable, DatabaseTooNew, EmbedderMismatch, EmbedderUnavailable.
     """
     parts = ingest_parts(settings)
-    embedder = serving_embedder(settings, parts.database)
-    searcher = _searcher(settings, parts.database, embedder)
+    given = serving_embedder(settings, parts.database)
+    searcher = _searcher(settings, parts.database, given)
+    embedder = ServingEmbedder(given, lambda: searcher.embedder)
     models = Models(settings)
     history = History(parts.database)
     reader = _reader(settings)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.embedder import Embedder
+from index.embedder_serving import at_once
 from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.instructions import addresses_model
@@ -138,7 +139,7 @@ def unit_features(
             features |= read
     order = sorted(range(len(units)), key=lambda place: -_promise(cheap[place]))[:MOST_CANDIDATES]
     chosen = [units[place] for place in order]
-    cosines = _cosines(embedder, question, chosen, passages)
+    cosines = _cosines(at_once(embedder), question, chosen, passages)
     around = _likeness_around(chosen, cosines)
     return [(unit, {**cheap[place], **likeness}) for unit, place, likeness in zip(chosen, order, around, strict=True)]
 

@@ -15,7 +15,8 @@ _POINTERS = listed(
     latter such instead both either"""
 )
 MOST_CARRIED = 12
-LAST_WEIGHT, OLDER_WEIGHT = 1 / 4, 1 / 8  # of the words of earlier questions, beside those of the question itself
+LAST_WEIGHT = 1 / 4  # of the content words of the last two questions, beside the words of the question itself ...
+FADING = 0.7  # ... and of each older one, as a share of the one after it
 MOST_REMEMBERED = 6  # earlier questions
 
 
@@ -34,9 +35,15 @@ def rewrite(question: str, earlier: Sequence[str]) -> str:
 
 
 def background(earlier: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """What was asked before and what its words count: a conversation has a subject that few of its turns name."""
-    weights = [OLDER_WEIGHT] * (len(earlier) - 1) + [LAST_WEIGHT] * min(1, len(earlier))
-    return tuple(zip(earlier, weights, strict=True))[-MOST_REMEMBERED:]
+    """The content words of what was asked before and what they count, oldest first.
+
+    A conversation has a subject that few of its turns name. Its small words say nothing of that subject, and counted
+    for every turn they would outweigh it.
+    """
+    remembered = list(earlier)[-MOST_REMEMBERED:]
+    weights = [LAST_WEIGHT * FADING ** max(0, age - 1) for age in range(len(remembered) - 1, -1, -1)]
+    told = ((" ".join(_content_words(text)), weight) for text, weight in zip(remembered, weights, strict=True))
+    return tuple((text, weight) for text, weight in told if text)
 
 
 def needs_context(question: str) -> bool:
@@ -62,6 +69,11 @@ def carried_words(question: str, last: str) -> list[str]:
         have.add(stem(lower))
         carried.append(word)
     return carried[-MOST_CARRIED:]
+
+
+def _content_words(text: str) -> list[str]:
+    found = (match.group() for match in WORD.finditer(text))
+    return [word for word in found if word.lower() not in STOP_WORDS and word.lower() not in QUESTION_WORDS]
 
 
 def _pointing_words(question: str) -> list[str]:

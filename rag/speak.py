@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from index.embedder import Embedder
+from index.embedder_serving import at_once
 from rag.accept import Checked, follows_closely, long_enough, objection, refuses
 from rag.cite import citation, match, sentences_of
 from rag.compose import Quotation, quote
@@ -225,8 +226,8 @@ class Speaker:
 
     def _judge(self, course: Course, draft: Draft, start: int, end: int) -> Checked:
         sentence, evidence = draft.text[start:end], draft.prompt.evidence
-        texts = [fit_to_embedder(self._embedder, text) for text in (sentence, *(item.text for item in evidence))]
-        rows = self._embedder.embed(texts)
+        embedder = at_once(self._embedder)
+        rows = embedder.embed([fit_to_embedder(embedder, text) for text in (sentence, *(e.text for e in evidence))])
         matches = match(sentence, evidence, [float(cosine) for cosine in rows[1:] @ rows[0]], draft.named(start, end))
         backing = [found.evidence for found in matches] or evidence
         premises = ["\n".join(part for part in (item.heading, item.header, item.text) if part) for item in backing]

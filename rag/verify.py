@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.embedder import Embedder
+from index.embedder_serving import at_once
 from rag.calibration import Logistic
 from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
@@ -100,6 +101,7 @@ def support_features(
     fresh = claim - asked or claim
     held = [set(content_stems(premise)) for premise in premises]
     together = set[str]().union(*held)
+    embedder = at_once(embedder)
     rows = embedder.embed([fit_to_embedder(embedder, text) for text in (sentence, *premises)])
     alike = rows[1:] @ rows[0]
     best = max(range(len(premises)), key=lambda place: share(claim, held[place]) + 0.5 * float(alike[place]))

@@ -15,6 +15,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
+from index.embedder_serving import at_once
 from rag.answer import Ask
 from rag.api import sse
 from rag.api.ask import BEGIN_SECONDS, begin, finished_or_left
@@ -215,18 +216,19 @@ def _models(app: App, permit: Permit) -> list[dict[str, Any]]:
 
 
 def _embeddings(app: App, data: EmbeddingsRequest) -> dict[str, Any]:
-    stamp = app.embedder.stamp
+    embedder = at_once(app.embedder)
+    stamp = embedder.stamp
     if data.model != stamp.model:
         raise NoSuchModel(f"model {data.model!r} does not embed here; the model of this index is {stamp.model!r}")
     if data.dimensions not in (None, stamp.dimension):
         raise BadRequest(f"dimensions is {data.dimensions}, but {stamp.model} has {stamp.dimension}")
     texts = [data.input] if isinstance(data.input, str) else data.input
-    counts = [app.embedder.count(text) for text in texts]
-    most = app.embedder.max_tokens - 2
+    counts = [embedder.count(text) for text in texts]
+    most = embedder.max_tokens - 2
     for number, count in enumerate(counts):
         if count > most:
             raise BadRequest(f"input {number} has {count} tokens, but {stamp.model} reads {most}; split it")
-    rows = app.embedder.embed(texts)
+    rows = embedder.embed(texts)
     return {
         "object": "list",
         "model": stamp.model,

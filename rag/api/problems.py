@@ -46,6 +46,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     corpus.BadFilter: Row(422, "bad-filter", "The filter is malformed"),
     corpus.DatabaseUnusable: Row(503, "database-unusable", "The database cannot be used"),
     corpus.DatabaseTooNew: Row(503, "database-too-new", "The database is newer than this version"),
+    corpus.ViewsUnwritable: Row(507, "views-unwritable", "The index cannot be written"),
     corpus.EmbedderMismatch: Row(503, "embedder-mismatch", "Vectors of another model"),
     corpus.GenerationConflict: Row(409, "generation-conflict", "Another change of the embedding model is in the way"),
     corpus.EmbedderUnavailable: Row(503, "embedder-unavailable", "The embedding model cannot be loaded"),

@@ -10,7 +10,7 @@ from index.database import Database
 from index.generations import Generations
 from index.rows import CollectionInfo, Egress
 from index.vector_base import Limits
-from index.views import describe_base
+from index.view_files import describe_base
 from ingest.originals import Originals
 from ingest.quality import Quality, qualities, quality_of
 from rag.app import check_data_folder, ingest_parts
@@ -135,7 +135,9 @@ def show_collection(ctx: click.Context, name: str, as_json: bool) -> None:
     info = catalog.collection(name)
     settings = settings_of(ctx)
     limits = Limits(settings.index_flat_limit, settings.index_sq8_limit)
-    serving = describe_base(settings.data / "views", limits, sum(each.chunks for each in catalog.collections()))
+    chunks = sum(each.chunks for each in catalog.collections())
+    in_table = settings.index_dense == "pgvector"
+    serving = describe_base(settings.data / "views", limits, chunks, in_table=in_table)
     generations = Generations(catalog.database).listing()
     if as_json:
         facts = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}

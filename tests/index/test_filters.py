@@ -132,7 +132,9 @@ def test_what_passes_is_remembered_until_something_changes(corpus: Corpus) -> No
     def keys(raw: dict[str, Any]) -> int:
         with corpus.database.read() as session:
             query = select(Collection.key).where(Collection.id == corpus.collection)
-            return len(passing.documents(session, (session.scalar(query) or 0,), parse_filters(raw)))
+            found, among = passing.documents(session, (session.scalar(query) or 0,), parse_filters(raw))
+            assert among == corpus.catalog.collection(corpus.collection).documents
+            return len(found)
 
     first = corpus.put("a.txt", "one", metadata={"n": 1})
     corpus.put("b.txt", "two", metadata={"n": True})

@@ -150,14 +150,14 @@ def test_many_allowed_documents_are_found_like_few(tmp_path: Path, monkeypatch: 
     view.commit(1)
     moment = view.moment()
     scopes = [
-        Scope(documents=np.array([key for key in range(1, 501) if wanted(key)], np.int64))
+        Scope(documents=np.array([key for key in range(1, 501) if wanted(key)], np.int64), chosen_from=500)
         for wanted in (lambda key: key % 2 == 0, lambda key: key > 495, lambda key: True, lambda key: False)
     ]
     for question in ("queue", "limit error", "disk key queue"):
         for scope in scopes:
-            monkeypatch.setattr("index.lexical.MANY_DOCUMENTS", 10**9)
+            monkeypatch.setattr("index.lexical.HITS_PER_DOCUMENT", 0)
             one_by_one = moment.search(question, 20, scope)
-            monkeypatch.setattr("index.lexical.MANY_DOCUMENTS", 0)
+            monkeypatch.setattr("index.lexical.HITS_PER_DOCUMENT", 10**9)
             looked_through = moment.search(question, 20, scope)
             assert np.allclose(one_by_one[0], looked_through[0])
             assert len(set(one_by_one[1].tolist())) == len(looked_through[1])

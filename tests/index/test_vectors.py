@@ -1,12 +1,10 @@
-"""The dense view against brute force, and the pitfalls of faiss."""
+"""The dense view against brute force. The traps of faiss have a file of their own."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -171,52 +169,6 @@ def test_a_base_that_says_it_is_another_class_is_refused(tmp_path: Path) -> None
     ):
         with pytest.raises(ValueError, match="but holds another index"):
             VectorView(D, replace(snapshot, details=details))
-
-
-class TestWhatFaissDoes:
-    """The traps of the library that the view avoids: if one of these changes, look at `index/vectors.py` again."""
-
-    def test_a_selector_alone_looks_at_one_list(self) -> None:
-        rows = clustered(4000)
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(D), D, 32, faiss.METRIC_INNER_PRODUCT)
-        index.train(rows.vectors)
-        index.add(rows.vectors)
-        index.nprobe = 32
-        every = faiss.IDSelectorAll()
-        query = unit_rows(1, seed=4)
-        plain = index.search(query, 2000)[1]
-        reset = index.search(query, 2000, params=faiss.SearchParametersIVF(sel=every))[1]
-        kept = index.search(query, 2000, params=faiss.SearchParametersIVF(sel=every, nprobe=32))[1]
-        assert (plain >= 0).sum() == (kept >= 0).sum() == 2000
-        assert (reset >= 0).sum() < 2000
-
-    def test_short_results_are_padded(self) -> None:
-        index = faiss.IndexFlatIP(D)
-        index.add(unit_rows(3))
-        selector = faiss.IDSelectorBitmap(np.packbits([True, False, True], bitorder="little"))
-        places = index.search(unit_rows(1), 5, params=faiss.SearchParameters(sel=selector))[1][0]
-        assert sorted(places.tolist()) == [-1, -1, -1, 0, 2]
-
-    def test_hnsw_cannot_delete(self) -> None:
-        index = faiss.IndexHNSWFlat(D, 8, faiss.METRIC_INNER_PRODUCT)
-        index.add(unit_rows(10))
-        with pytest.raises(RuntimeError):
-            index.remove_ids(np.array([3]))
-
-    def test_a_quantiser_keeps_the_inner_product_only_when_told(self) -> None:
-        assert faiss.IndexScalarQuantizer(D, faiss.ScalarQuantizer.QT_8bit).metric_type == faiss.METRIC_L2
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("kind", ["flat", "sq8", "ivf"])
-def test_a_forked_child_can_search(tmp_path: Path, kind: str) -> None:
-    rows = clustered(6000)
-    moment = VectorView(D, base(tmp_path, kind, rows)).moment()
-    moment.search(rows.vectors[0], 5)  # threads of the parent exist now
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if moment.search(rows.vectors[500], 5)[1][0] == 501 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_rows_beyond_the_training_range_are_not_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,14 @@ def test_what_was_carried_is_carried_on():
 
 def test_earlier_questions_count_the_less_the_older_they_are():
     assert background([]) == ()
-    assert [text for text, _ in background(["one", "two", "three"])] == ["one", "two", "three"]
+    assert [text for text, _ in background(["queues", "limits", "disks"])] == ["queues", "limits", "disks"]
     weights = [weight for _, weight in background([str(n) for n in range(9)])]
     assert len(weights) == 6
     assert weights == sorted(weights)
     assert weights[-1] < 1
+
+
+def test_small_words_of_earlier_questions_do_not_count() -> None:
+    (remembered,) = background(["And what is the limit of a quorum queue?", "And what is it?"])[:1]
+    assert remembered[0] == "limit quorum queue"
+    assert background(["What is it?"]) == ()

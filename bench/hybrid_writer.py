@@ -1,0 +1,35 @@
+"""A process that writes made-up documents at a rate: `hybrid_writer.py URL COLLECTION CHUNKS_PER_SECOND SECONDS`.
+
+Knows no view. Prints a line when it begins.
+"""
+
+import sys
+import time
+from itertools import count
+
+from bench.hybrid import documents
+from bench.search import PER_DOCUMENT, made_up
+from index.catalog import Catalog
+from index.database import Database
+
+
+def main() -> None:
+    """What the module's docstring says; slower where the database is."""
+    url, collection, rate, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
+    database = Database(url)
+    catalog = Catalog(database)
+    corpus = made_up(2000, seed=7)
+    ready = list(documents(corpus, collection, first=10_000_000, count=int(rate * seconds / PER_DOCUMENT) + 1))
+    sys.stdout.write("writing\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    for number in count():
+        if number >= len(ready) or time.monotonic() - began > seconds:
+            break
+        catalog.put_document(ready[number])
+        time.sleep(max(0.0, began + (number + 1) * PER_DOCUMENT / rate - time.monotonic()))
+    database.close()
+
+
+if __name__ == "__main__":
+    main()
