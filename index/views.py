@@ -100,7 +100,7 @@ class Views:
 
     def catch_up(self) -> Moment:
         """Apply the log to its end and publish the result. Raises ViewsUnwritable if the disk refuses."""
-        with self._writing, disk_errors_told(self._folder):
+        with self._writing:
             return self._catch_up()
 
     def compact(self) -> Moment:
@@ -108,7 +108,7 @@ class Views:
 
         Raises ViewsUnwritable if the disk refuses; what served before serves on.
         """
-        with self._writing, disk_errors_told(self._folder):
+        with self._writing:
             self._catch_up()
             self._renew_dense()
             moment = self._catch_up()
@@ -120,9 +120,10 @@ class Views:
 
         Raises ViewsUnwritable if the disk refuses.
         """
-        with self._writing, disk_errors_told(self._folder):
+        with self._writing:
             self._let_go()
-            self._files.begin_epoch()
+            with disk_errors_told(self._folder):
+                self._files.begin_epoch()
             self._catch_up()
             self._renew_dense(refill=True)
             moment = self._catch_up()
@@ -241,8 +242,8 @@ class Views:
         return view
 
     def _new_lexical(self) -> LexicalView:
-        view = LexicalView(self._folder)
-        with self._database.read() as session:
+        with disk_errors_told(self._folder), self._database.read() as session:
+            view = LexicalView(self._folder)
             seq, _ = position(session)
             self._lexical_changed = view.add(read_texts(session))
             view.commit(seq)
@@ -287,9 +288,10 @@ class Views:
 
     def _apply_lexical(self, session: Session, view: LexicalView, step: Step) -> None:
         try:
-            view.remove(step.gone + step.added)
-            self._lexical_changed += view.add(read_texts(session, step.added)) + len(step.gone)
-            view.commit(step.upto)
+            with disk_errors_told(self._folder):
+                view.remove(step.gone + step.added)
+                self._lexical_changed += view.add(read_texts(session, step.added)) + len(step.gone)
+                view.commit(step.upto)
         except BaseException:
             view.rollback()
             raise
@@ -336,10 +338,12 @@ class Views:
             self._builder.join()
 
     def _write_base(self) -> Snapshot:
-        return self._files.write_base(self._dimension, self._limits)
+        with disk_errors_told(self._folder):
+            return self._files.write_base(self._dimension, self._limits)
 
     def _write_lexical(self) -> Snapshot:
-        written = self._files.write_lexical(self._opened_views()[1])
+        with disk_errors_told(self._folder):
+            written = self._files.write_lexical(self._opened_views()[1])
         self._lexical_changed = 0
         return written
 

@@ -15,6 +15,7 @@ from index.scope import Scope
 from index.snapshot import Snapshot, Snapshots
 from index.vector_base import Limits, base_writer
 from index.vectors import EXACT_ROWS, VectorView
+from index.view_files import describe_base
 
 D = 32
 
@@ -51,6 +52,16 @@ def test_the_class_of_a_base_follows_its_size() -> None:
     assert [limits.kind(n) for n in (0, 100, 101, 1000, 1001)] == ["flat", "flat", "sq8", "sq8", "ivf"]
     assert Limits(100, 0).kind(101) == "ivf"
     assert "index.sq8_limit, 1000" in limits.reason(1001)
+
+
+def test_people_are_told_which_class_serves_and_why(tmp_path: Path) -> None:
+    limits = Limits(100, 1000)
+    assert describe_base(tmp_path, limits, 5)["class"] == "recent rows"
+    assert describe_base(tmp_path, limits, 5, in_table=True)["class"] == "pgvector"
+    base(tmp_path, "flat", chunk_rows(40))
+    told = describe_base(tmp_path, limits, 40)
+    assert (told["class"], told["base_chunks"]) == ("flat", 0)
+    assert "index.flat_limit" in told["why"]
 
 
 @pytest.mark.parametrize("where", ["delta", "flat"])
