@@ -42,7 +42,7 @@ def choose_evidence(
     used = 0
     for item in ranked:
         length = word_count(item.text)
-        if chosen and (used + length > words or any(_repeats(item, other) for other in chosen)):
+        if chosen and (used + length > words or any(repeats(item, other) for other in chosen)):
             continue
         chosen.append(item)
         used += length
@@ -54,24 +54,33 @@ def choose_evidence(
 def quote(chosen: Sequence[Evidence], *, words: int = MOST_QUOTED_WORDS) -> Quotation:
     """The evidence as an answer: the best piece whole, then others while they fit and score nearly as well.
 
-    Pieces of one document come in the document's order. Only a list of steps may be longer than `words`. Rows of a
-    table come below the names of its columns.
+    Rows or items that belong together are one piece. Pieces of one document come in the document's order. Only a list
+    of steps, and rows and items together, may be longer than `words`. Rows stand below the names of their columns.
     """
-    if not chosen:
-        return Quotation("", ())
-    best = chosen[0]
-    quoted = [best]
-    used = word_count(best.text)
-    for item in chosen[1:]:
-        length = word_count(item.text)
-        if len(quoted) == MOST_QUOTED or best.kind == "steps":
-            break
-        if used + length <= words and item.score >= SECOND_SCORE * best.score and item.kind != "steps":
-            quoted.append(item)
+    quoted: list[Evidence] = []
+    used = 0
+    pieces = _pieces(chosen)
+    for piece in pieces[:1] if chosen and chosen[0].kind == "steps" else pieces[:MOST_QUOTED]:
+        length = sum(word_count(item.text.replace("|", " ")) for item in piece)
+        scores = max(item.score for item in piece) >= SECOND_SCORE * chosen[0].score
+        if not quoted or (used + length <= words and scores and piece[0].kind != "steps"):
+            quoted += piece
             used += length
     documents = list(dict.fromkeys(item.document for item in quoted))
     quoted.sort(key=lambda item: (documents.index(item.document), item.start))
     return _joined(_with_headers(quoted))
+
+
+def _pieces(chosen: Sequence[Evidence]) -> list[list[Evidence]]:
+    """Rows and items that belong together, and everything else by itself."""
+    pieces: list[list[Evidence]] = []
+    for item in chosen:
+        before = pieces[-1][-1] if pieces else item
+        if pieces and item.beside and before.beside and (item.document, item.among) == (before.document, before.among):
+            pieces[-1].append(item)
+        else:
+            pieces.append([item])
+    return pieces
 
 
 def _with_headers(quoted: Sequence[Evidence]) -> list[Evidence]:
@@ -105,7 +114,7 @@ def _separator(before: Evidence, after: Evidence) -> str:
     return " " if prose and ends else "\n"
 
 
-def _repeats(item: Evidence, other: Evidence) -> bool:
+def repeats(item: Evidence, other: Evidence) -> bool:
     """Whether the two overlap in one document, or say the same in the same words elsewhere."""
     if item.document == other.document and item.start < other.end and other.start < item.end:
         return True

@@ -6,10 +6,11 @@ from itertools import zip_longest
 
 from index.passage import Passage
 from rag.clarify import meanings
-from rag.compose import choose_evidence
+from rag.compose import MOST_QUOTED, choose_evidence
 from rag.conflict import Conflict, find_conflict
 from rag.events import Notice
 from rag.evidence import Answerability, AnswerabilityJudge, Evidence, EvidenceScorer
+from rag.together import with_siblings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,10 @@ class Decision:
 
     @property
     def needs_several(self) -> bool:
-        """Whether one piece of evidence alone cannot be the answer: several parts, or sources that disagree."""
-        return sum(part.answered for part in self.parts) > 1 or any(n.kind == "conflict" for n in self.notices)
+        """Whether one piece of evidence alone cannot be the answer: several parts, rows that belong
+        together, or sources that disagree."""
+        several = sum(part.answered for part in self.parts) > 1 or sum(item.beside for item in self.chosen) > 1
+        return several or any(n.kind == "conflict" for n in self.notices)
 
 
 def decide(
@@ -58,6 +61,8 @@ def decide(
     parts = tuple(_part(scorer, judge, question, passages, least) for question in questions)
     answered = [part for part in parts if part.answered]
     chosen = choose_evidence(list(_in_turn([choose_evidence(part.ranked) for part in answered or parts])))
+    if len(answered) == 1:
+        chosen = with_siblings(answered[0].question, chosen, answered[0].ranked, MOST_QUOTED)
     notices: list[Notice] = []
     best = max(parts, key=lambda part: part.answerability.score)
     if best.answered:

@@ -18,8 +18,8 @@ from index.embedder_serving import at_once
 from index.passage import Passage
 from rag.calibration import Logistic, squash
 from rag.instructions import addresses_model
-from rag.measures import held_numbers, told_with_noun
-from rag.questions import AnswerKind, answer_kind, asked_sentence, could_answer, new_names
+from rag.measures import answering_numbers, told_with_noun, without_bound
+from rag.questions import AnswerKind, answer_kind, asked_sentence, could_answer, is_heading, new_names
 from rag.reading import Reader
 from rag.units import Unit, UnitKind, units_of
 from rag.words import codes, content_stems, identifiers, names, numbers, share, word_count
@@ -44,6 +44,8 @@ class Evidence:
     features: Mapping[str, float] = field(default_factory=dict)
     header: str = ""  # of a row: the names of its columns, which stand at `header_start` of the same source
     header_start: int = 0
+    among: int = -1  # where the table or list begins that this is a row or an item of
+    beside: bool = False  # belongs into one answer with the others that are marked so
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class FeatureScorer:
                 features,
                 unit.header,
                 unit.header_start,
+                unit.among,
             )
             for unit, features in table
         ]
@@ -127,11 +130,12 @@ def unit_features(
     units = [unit for unit in units_of(passages) if _may_answer(unit)]
     if not units:
         return []
-    question = told_with_noun(question, _stems_of(passages))
+    said = told_with_noun(question, _stems_of(passages))
+    question = without_bound(said)
     rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
     wanted = weighted_stems(question, rarity)
     held = [set(content_stems(f"{passage.title} {passage.heading} {passage.text}")) for passage in passages]
-    asked = _Asked(question, answer_kind(question), wanted, names(question), numbers(question), identifiers(question))
+    asked = _Asked(question, answer_kind(question), wanted, names(question), numbers(said), identifiers(question), said)
     cheap = [_word_features(asked, unit, passages[unit.passage], held[unit.passage]) for unit in units]
     if reader is not None:
         told = _told(units, passages, sorted(range(len(units)), key=lambda place: -_promise(cheap[place])))
@@ -255,6 +259,7 @@ class _Asked:
     names: set[str]
     numbers: set[str]
     identifiers: set[str]
+    said: str  # the question with the time whose side is asked for
 
 
 def _word_features(asked: _Asked, unit: Unit, passage: Passage, held: set[str]) -> dict[str, float]:
@@ -269,8 +274,9 @@ def _word_features(asked: _Asked, unit: Unit, passage: Passage, held: set[str]) 
         "overlap": covered(wanted, stems),
         "overlap_heading": covered(wanted, context),
         "overlap_passage": covered(wanted, held | context),
+        "headed": 1.0 if is_heading(question, passage.heading, passage.title) else 0.0,
         "names": share(asked.names, held | context),
-        "numbers": share(asked.numbers, held_numbers(question, f"{passage.heading} {unit.lead} {unit.text}")),
+        "numbers": share(asked.numbers, answering_numbers(asked.said, f"{passage.heading} {unit.lead} {unit.text}")),
         "identifiers": share(asked.identifiers, context),
         "kind_fits": 1.0 if fits else 0.0,
         "kind_misses": 1.0 if fits is False else 0.0,
@@ -320,12 +326,13 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
     source = passages[best.n - 1]
     logits = [math.log(max(e.score, 1e-9) / max(1.0 - e.score, 1e-9)) for e in ranked[:5]]
     everywhere = _stems_of(passages)
-    question = told_with_noun(question, everywhere)
+    said = told_with_noun(question, everywhere)
+    question = without_bound(said)
     asked = set(content_stems(question))
     here = set(content_stems(f"{source.title} {source.heading} {source.text}"))
     near = set(content_stems(f"{source.heading} {best.text}"))
-    named = names(question) | numbers(question)
-    held = here | held_numbers(question, source.text)
+    named = names(question) | numbers(said)
+    held = here | answering_numbers(said, best.text)
     exact = codes(question)
     dense = max((float(passage.stages.get("dense", 0.0)) for passage in passages), default=0.0)
     ranks = source.stages
@@ -342,6 +349,7 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         "code_near": share(exact, near) if exact else 0.0,
         "overlap_near": best.features.get("overlap_heading", 0.0),
         "overlap_passage": best.features.get("overlap_passage", 0.0),
+        "headed": best.features.get("headed", 0.0),
         "kind_fits": best.features.get("kind_fits", 0.0),
         "kind_misses": best.features.get("kind_misses", 0.0),
         "agree": 1.0 if ranks.get("dense_rank") == 1 and ranks.get("lexical_rank") == 1 else 0.0,

@@ -13,6 +13,17 @@ _MONTHS = {"month": 1.0, "quarter": 3.0, "year": 12.0}
 _UNITS = "|".join([*_HOURS, *_MONTHS])
 _COUNT = rf"\d+(?:\.\d+)?|{'|'.join(SPELLED)}"
 _DURATION = re.compile(rf"\b(?:({_COUNT})[ -]({_UNITS})s?|({_UNITS}) (\d+))\b", re.IGNORECASE)
+_BOUND = re.compile(
+    r"\s*\b(?:(?:still|even|only) )?(?:after|within|for|in|before|during|by|older than|longer than|more than|less than|"
+    r"over|under|up to|at least)(?: more than| less than)?(?: the (?:first|last))?(?: about)? "
+    rf"(?:an?|a few|{_COUNT})[ -](?:{_UNITS})s?\b(?: (?:old|ago|later|long))?",
+    re.IGNORECASE,
+)
+_CLOSED = re.compile(
+    r"(?:(?:and|but|so|hi|hello)\W+)*(?:can|could|may|might|is|are|was|were|am|do|does|did|will|would|should|must|has|have)"
+    r"(?:n't)?\b",
+    re.IGNORECASE,
+)
 _HOW = re.compile(r"\bhow ([a-z]+) (is|are|was|were) ", re.IGNORECASE)
 _NOUNS = {
     "heavy": ("weight", "mass"), "tall": ("height",), "high": ("height",), "wide": ("width",), "deep": ("depth",),
@@ -40,6 +51,22 @@ def held_numbers(asked: str, text: str) -> set[str]:
     """The numbers of the text, and those of `asked` that belong to a time which the text gives in another unit."""
     here = durations(text)
     return numbers(text) | {number for time, number in durations(asked).items() if time in here}
+
+
+def answering_numbers(question: str, text: str) -> set[str]:
+    """As `held_numbers`; where the question is whether something holds at a time, any time of the text will do."""
+    if durations(text) and without_bound(question) != question:
+        return numbers(text) | set(durations(question).values())
+    return held_numbers(question, text)
+
+
+def without_bound(question: str) -> str:
+    """`Can I return it?` of `Can I return it after three weeks?`; any other question as it is.
+
+    Documents do not say three weeks: they say until when, and that decides.
+    """
+    match = _BOUND.search(question) if _CLOSED.match(question.strip()) else None
+    return question if match is None else question[: match.start()] + question[match.end() :]
 
 
 def told_with_noun(question: str, held: Collection[str]) -> str:

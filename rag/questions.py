@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 from ingest.sentences import split_sentences
-from rag.words import WORD, content_stems, names, numbers, stem, words
+from rag.words import WORD, content_stems, has_negation, names, numbers, stem, words
 
 AnswerKind = Literal["number", "time", "person", "place", "steps", "reason", "definition", "yes_no", "other"]
 
@@ -24,6 +24,7 @@ _KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
     ),
     ("yes_no", re.compile(r"^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b")),
 )
+_NUMBERED = re.compile(r"^\s*\d+(?:\.\d+)*[.)]?\s+")
 _CARRIED = re.compile(r"(?<=\?)\s*\([^()]*\)\s*$")
 _TIME = re.compile(
     r"\b(?:1[0-9]{3}|20[0-9]{2})\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|"
@@ -84,6 +85,17 @@ def could_answer(kind: AnswerKind, question: str, text: str, *, is_steps: bool =
     if kind == "definition":
         return bool(_DEFINES.search(text))
     return None
+
+
+def is_heading(question: str, heading: str, title: str) -> bool:
+    """Whether the last heading of the path says what the question says: its words, and none that the question lacks.
+
+    `What is not covered by the warranty?` is `Hardware warranty > 3. What is not covered`.
+    """
+    last = _NUMBERED.sub("", heading.rsplit(" > ", 1)[-1])
+    asked, said, titled = (set(content_stems(text)) for text in (question, last, title))
+    covers = bool(said & asked) and said <= asked | titled and asked <= titled | set(content_stems(heading))
+    return covers and has_negation(question) == has_negation(last)
 
 
 def new_names(question: str, text: str) -> set[str]:

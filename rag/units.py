@@ -40,6 +40,7 @@ class Unit:
     lead: str = ""
     header: str = ""  # the first row of its table, if that names the columns
     header_start: int = 0
+    among: int = -1  # where the table or list begins that it is a row or an item of
 
     def told(self, heading: str) -> tuple[str, int] | None:
         """A row or an item as one would say it aloud, behind its headings, and where it begins there.
@@ -91,13 +92,33 @@ def split_passage(text: str, offset: int = 0, passage: int = 0) -> list[Unit]:
     units.sort(key=lambda unit: (unit.start, -unit.end))
     leads = _leads(text, units)
     heads = {header.start for _, header in leads if header}
+    runs = _runs(text, units, heads)
     found: list[Unit] = []
-    for unit, (lead, header) in zip(units, leads, strict=True):
+    for unit, (lead, header), run in zip(units, leads, runs, strict=True):
         kind = "heading" if unit.kind == "row" and unit.start in heads else unit.kind
         row = (header.text, header.start + offset) if header else ("", 0)
+        among = run + offset if run >= 0 else -1
         if any(letter.isalnum() for letter in unit.text):
-            found.append(Unit(passage, kind, unit.start + offset, unit.end + offset, unit.text, lead, *row))
+            found.append(Unit(passage, kind, unit.start + offset, unit.end + offset, unit.text, lead, *row, among))
     return found
+
+
+def _runs(text: str, units: Sequence[Unit], heads: set[int]) -> list[int]:
+    """For each row and item, where the first of those begins that follow one another with it; -1 for all else."""
+    runs: list[int] = []
+    first, before = -1, Unit(0, "heading", 0, 0, "")
+    for unit in units:
+        if unit.kind not in {"row", "item"} or unit.start in heads:
+            runs.append(-1)
+            if unit.kind != "steps":  # those hold the items that follow
+                before = unit
+            continue
+        parted = unit.kind == "row" and "\n\n" in text[before.end : unit.start]
+        if unit.kind != before.kind or before.start in heads or parted:
+            first = unit.start
+        runs.append(first)
+        before = unit
+    return runs
 
 
 def _leads(text: str, units: Sequence[Unit]) -> list[tuple[str, Unit | None]]:

@@ -20,6 +20,9 @@ FILES = (
     "billing/billing-faq.md",
     "hardware/hub-offline.md",
     "policies/data-retention.md",
+    "policies/refund-policy-2025.md",
+    "policies/refund-policy-2026.md",
+    "policies/warranty.docx",
 )
 
 pytestmark = pytest.mark.real
@@ -54,6 +57,9 @@ def ask(app: App, question: str, mode: str = "auto") -> list[AnswerEvent]:
     [
         ("How long is the reset link valid?", "30 minutes"),
         ("How do I reset my password?", "Forgot your password?"),
+        ("How long is the warranty?", "Repeater R1, smart plug P1 | 2 years\nSpare parts and cables | 6 months"),
+        ("What is not covered by the warranty?", "Products that have been opened or painted."),
+        ("Can I return hardware after 21 days?", "within 30 days of delivery"),
     ],
 )
 def test_an_answer_holds_the_fact_and_its_footnotes_stand_in_the_document(app, mode, question, holds):

@@ -1,9 +1,11 @@
 """How units are scored, and what tells whether they answer."""
 
+import pytest
+
 from index.passage import Passage
 from rag.calibration import Logistic, packaged
 from rag.evidence import Evidence, FeatureJudge, FeatureScorer, covered, fit_to_embedder, unit_features, weighted_stems
-from rag.questions import answer_kind, asked_sentence, could_answer
+from rag.questions import answer_kind, asked_sentence, could_answer, is_heading
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder(64)
@@ -105,3 +107,18 @@ def test_the_sentence_that_asks_is_found_behind_a_story_and_before_carried_words
     assert asked_sentence("What is it? I need it now.") == "What is it?"
     assert asked_sentence("My phone is gone. How long? (reset link)") == "How long? (reset link)"
     assert asked_sentence("password reset (again)") == "password reset (again)"
+
+
+@pytest.mark.parametrize(
+    ("question", "heading", "title", "says"),
+    [
+        ("What is not covered by the warranty?", "3. What is not covered", "Hardware warranty", True),
+        ("What is covered by the warranty?", "3. What is not covered", "Hardware warranty", False),
+        ("What roles are there?", "People and roles > Roles", "People and roles", True),
+        ("How do I reset my password?", "Reset your password > What changes when you reset it", "Passwords", False),
+        ("What does the warranty cost?", "Hardware warranty > How long it lasts", "Hardware warranty", False),
+        ("What does it cost?", "", "Prices", False),
+    ],
+)
+def test_a_heading_may_say_what_the_question_says(question, heading, title, says):
+    assert is_heading(question, heading, title) is says

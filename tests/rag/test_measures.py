@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.measures import also_said, durations, held_numbers, told_with_noun
+from rag.measures import also_said, answering_numbers, durations, held_numbers, told_with_noun, without_bound
 from rag.words import content_stems, numbers
 
 
@@ -24,6 +24,27 @@ def test_a_number_of_the_question_is_held_when_the_text_gives_the_time_in_anothe
     assert "3" in held_numbers("open for three weeks", "On day 21 it closes.")
     assert "3" not in held_numbers("open for three weeks", "On day 22 it closes.")
     assert "3" not in held_numbers("three plans", "21 days")
+
+
+@pytest.mark.parametrize(
+    ("question", "rest"),
+    [
+        ("Can I return it after three weeks?", "Can I return it?"),
+        ("Is my data kept for more than 2 years?", "Is my data kept?"),
+        ("Can data older than 90 days be exported?", "Can data be exported?"),
+        ("But will it start after a few hours?", "But will it start?"),
+        ("How long is it open after 3 weeks?", "How long is it open after 3 weeks?"),
+        ("It may be returned within 3 weeks.", "It may be returned within 3 weeks."),
+    ],
+)
+def test_a_question_whether_something_holds_at_a_time_is_asked_without_it(question, rest):
+    assert without_bound(question) == rest
+
+
+def test_any_time_answers_whether_something_holds_at_a_time():
+    assert "3" in answering_numbers("Can I return it after three weeks?", "It may be returned within 30 days.")
+    assert "3" not in answering_numbers("Can I return it after three weeks?", "It may be returned 5 times.")
+    assert "3" not in answering_numbers("What happens after three weeks?", "It may be returned within 30 days.")
 
 
 @given(st.text(), st.text())

@@ -53,6 +53,17 @@ def test_a_numbered_list_needs_no_lead_in_but_bullets_do():
     assert [u.kind for u in split_passage("- red\n- blue")] == ["item", "item"]
 
 
+def test_rows_and_items_know_their_table_and_list():
+    tables = "Name | Age\nAnn | 7\nBob | 8\n\nCode | Cause\nE1 | heat\n\n"
+    text = tables + "They are:\n\n- red\n- blue\n\nAlso this.\n\n- green\n"
+    runs = {unit.text: unit.among - 50 for unit in split_passage(text, 50) if unit.kind in {"row", "item"}}
+    assert runs["Ann | 7"] == runs["Bob | 8"] == text.index("Ann")
+    assert runs["E1 | heat"] == text.index("E1")
+    assert runs["red"] == runs["blue"] == text.index("red")
+    assert runs["green"] == text.index("green")
+    assert {unit.among for unit in split_passage(text, 50) if unit.kind not in {"row", "item"}} == {-1}
+
+
 def test_code_stays_in_one_piece():
     kinds = [(u.kind, u.text) for u in split_passage("Run this now, please.\n\n```\na\n\nb\n```\n")]
     assert kinds == [("sentence", "Run this now, please."), ("code", "```\na\n\nb\n```")]
