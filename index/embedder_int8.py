@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
-from index.quiet_openvino import openvino
+from index.quiet_openvino import openvino, ops
 
 logger = logging.getLogger(__name__)
 

@@ -10,5 +10,6 @@ import sys
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None makes the import fail, as if not installed
 
 import openvino  # noqa: E402  # must come after the line above
+from openvino import opset13 as ops  # noqa: E402  # as above
 
-__all__ = ["openvino"]
+__all__ = ["openvino", "ops"]
