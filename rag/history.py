@@ -91,11 +91,15 @@ class AnswerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """A conversation with its answers, oldest first. `tenant` is whose it is."""
+    """A conversation with its answers, oldest first. `tenant` is whose it is.
+
+    `earlier` is the cursor of what was said before these answers, None when that is nothing.
+    """
 
     info: ConversationInfo
     tenant: str
     answers: tuple[AnswerRecord, ...]
+    earlier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +217,31 @@ class History:
         return tuple(Turn(question, rewritten, tuple(ids)) for question, rewritten, ids in reversed(rows))
 
     def conversation(
-        self, conversation: str, tenant: str | None = None, *, or_shared: bool = False
+        self,
+        conversation: str,
+        tenant: str | None = None,
+        *,
+        or_shared: bool = False,
+        last: int | None = None,
+        before: str | None = None,
     ) -> ConversationRecord:
-        """Everything said in a conversation; with `or_shared` also in one of others that they share.
+        """What was said in a conversation; with `or_shared` also in one of others that they share.
 
-        Raises NoSuchConversation.
+        With `last` only so many answers: the newest, or those before the cursor `before`. Raises NoSuchConversation,
+        BadCursor.
         """
         with self._database.read() as session:
             row = _conversation(session, conversation, tenant, or_shared=or_shared)
-            answers = session.scalars(select(Answer).where(Answer.conversation == row.key).order_by(Answer.key)).all()
-            records = tuple(_record(answer, row.id) for answer in answers)
-            return ConversationRecord(_info(row, len(records)), row.tenant, records)
+            query = select(Answer).where(Answer.conversation == row.key).order_by(Answer.key.desc())
+            if before is not None:
+                query = query.where(Answer.key < read_cursor(before))
+            answers = session.scalars(query if last is None else query.limit(last + 1)).all()
+            more = last is not None and len(answers) > last
+            shown = answers[:last][::-1]
+            earlier = write_cursor(shown[0].key) if more else None
+            count = session.scalar(select(func.count()).where(Answer.conversation == row.key)) or 0
+            records = tuple(_record(answer, row.id) for answer in shown)
+            return ConversationRecord(_info(row, count), row.tenant, records, earlier)
 
     def conversations(
         self,

@@ -35,7 +35,10 @@ class ConversationView(Struct):
 
 
 class ConversationWhole(Struct):
-    """A conversation with its answers, oldest first. `ratings` are the caller's own, by answer."""
+    """A conversation with its answers, oldest first. `ratings` are the caller's own, by answer.
+
+    `earlier` is the `before` with which the answers before these are asked for; null when there are none.
+    """
 
     id: str
     title: str
@@ -46,6 +49,7 @@ class ConversationWhole(Struct):
     mine: bool
     answers: list[dict[str, Any]]
     ratings: dict[str, str]
+    earlier: str | None = None
 
 
 class ConversationPatch(Struct, forbid_unknown_fields=True):
@@ -77,9 +81,19 @@ class ConversationController(Controller):
         return Listing([_view(info) for info in page.items], page.next_cursor)
 
     @get("/{conversation:str}", sync_to_thread=True, opt=known("read"))
-    def show_conversation(self, app: AppPart, permit: PermitPart, conversation: FromPath[str]) -> ConversationWhole:
-        """A conversation with everything asked and answered, but for what may not be read; also one that is shared."""
-        record = _readable(app, permit, conversation)
+    def show_conversation(
+        self,
+        app: AppPart,
+        permit: PermitPart,
+        conversation: FromPath[str],
+        last: Annotated[int | None, QueryParameter(ge=1, le=200, description="Only so many answers.")] = None,
+        before: Annotated[str | None, QueryParameter(max_length=200, description="`earlier` of what came.")] = None,
+    ) -> ConversationWhole:
+        """A conversation with everything asked and answered, but for what may not be read; also one that is shared.
+
+        With `last` only the newest answers, or those before `before`.
+        """
+        record = _readable(app, permit, conversation, last, before)
         info, caller = record.info, permit.caller
         return ConversationWhole(
             info.id,
@@ -91,6 +105,7 @@ class ConversationController(Controller):
             caller.open or record.tenant == caller.person,
             [answer_json(answer) for answer in record.answers],
             dict(app.review.ratings(info.id, caller.person)),
+            record.earlier,
         )
 
     @get(
@@ -133,17 +148,21 @@ class ConversationController(Controller):
         app.history.delete_conversation(conversation, permit.caller.tenant)
 
 
-def _readable(app: App, permit: Permit, conversation: str) -> ConversationRecord:
+def _readable(
+    app: App, permit: Permit, conversation: str, last: int | None = None, before: str | None = None
+) -> ConversationRecord:
     """A conversation of the caller's or a shared one, without the answers that the caller may not read.
 
     A shared one of which nothing may be read does not exist for the caller: its title is a question too.
     """
     caller = permit.caller
-    record = app.history.conversation(conversation, caller.tenant, or_shared=True)
+    record = app.history.conversation(conversation, caller.tenant, or_shared=True, last=last, before=before)
     answers = tuple(answer for answer in record.answers if permit.may_read(answer))
     if not answers and not caller.open and record.tenant != caller.person:
-        raise NoSuchConversation(f"there is no conversation {conversation!r}; leave it out to begin a new one")
-    return ConversationRecord(record.info, record.tenant, answers)
+        if last is None:
+            raise NoSuchConversation(f"there is no conversation {conversation!r}; leave it out to begin a new one")
+        _readable(app, permit, conversation)  # is there anything else to read in it?
+    return ConversationRecord(record.info, record.tenant, answers, record.earlier)
 
 
 def _view(info: ConversationInfo) -> ConversationView:

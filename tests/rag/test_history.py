@@ -62,6 +62,21 @@ def test_turns_come_in_order(history):
     assert [a.question for a in history.conversation(begun.conversation).answers] == ["First?", "Second?"]
 
 
+def test_a_long_conversation_comes_in_parts_the_newest_first(history):
+    begun = history.begin(new("0?"))
+    for number in range(1, 5):
+        history.begin(new(f"{number}?", begun.conversation))
+    parts, before = [], None
+    while not parts or before is not None:
+        record = history.conversation(begun.conversation, last=2, before=before)
+        parts.append([answer.question for answer in record.answers])
+        before = record.earlier
+    assert parts == [["3?", "4?"], ["1?", "2?"], ["0?"]]
+    assert history.conversation(begun.conversation).earlier is None
+    with pytest.raises(CorpusError, match="no cursor"):
+        history.conversation(begun.conversation, last=2, before="§")
+
+
 def test_conversations_are_listed_newest_first_page_by_page(history):
     ids = [history.begin(new(f"{n}?")).conversation for n in range(5)]
     first = history.conversations(limit=3)

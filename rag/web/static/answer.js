@@ -18,6 +18,7 @@ export class AnswerView {
     this.again = again;
     this.rating = rating;
     this.transcript = transcript;
+    this.stored = transcript.ended; // what was said long ago is not announced
     this.openSource = openSource;
     this.drawn = new Map(); // signature -> node, so that a button keeps its focus while text arrives
     count += 1;
@@ -140,7 +141,7 @@ export class AnswerView {
       status: t(`status.${transcript.status}`),
       notes: t(`answer.notes.${key}`, { count: notes }),
     });
-    announce(said);
+    if (!this.stored) announce(said);
     if (["answered", "quoted", "abstained"].includes(transcript.status)) this.detail.after(this.#confidence());
     this.after.append(this.#actions(), ...this.#sources());
   }

@@ -3,12 +3,12 @@
 import { announce, el, pageData, t } from "./page.js";
 import { api } from "./api.js";
 import { AnswerView } from "./answer.js";
+import { Earlier, fetched } from "./earlier.js";
 import * as follow from "./following.js";
 import { SourcePanel } from "./source.js";
 import { Transcript } from "./transcript.js";
 
 const byId = (id) => document.getElementById(id);
-const BATCH = 40; // stored answers drawn at once
 const form = byId("ask");
 if (form) start();
 
@@ -22,9 +22,15 @@ function start() {
 
   const openSource = (...shown) => panel.open(...shown);
 
-  const add = (transcript, rating = null) => {
+  const viewOf = (transcript, rating = null) => {
     const again = (how) => running === null && ask(transcript.asked, how);
-    const view = new AnswerView(transcript, openSource, { again, ask: (text) => running === null && ask(text), rating });
+    return new AnswerView(transcript, openSource, { again, ask: (text) => running === null && ask(text), rating });
+  };
+
+  const earlier = new Earlier(byId("earlier"), byId("turns"), (record, rating) => viewOf(Transcript.stored(record), rating).node);
+
+  const add = (transcript, rating = null) => {
+    const view = viewOf(transcript, rating);
     byId("turns").append(view.node);
     document.body.classList.add("talking");
     byId("new").hidden = false;
@@ -102,6 +108,7 @@ function start() {
     running?.abort.abort();
     conversation = null;
     byId("shared").hidden = true;
+    earlier.end();
     byId("turns").replaceChildren();
     document.body.classList.remove("talking");
     if (!byId("source").hidden) panel.close();
@@ -139,22 +146,27 @@ function start() {
 
   /** Show a stored conversation again, and go on with an answer that is still being given. */
   const restore = async (id) => {
-    const stored = await api(`conversations/${encodeURIComponent(id)}`).catch(() => null); // deleted meanwhile: begin anew
+    const stored = await fetched(id).catch(() => null); // deleted meanwhile: begin anew
     if (stored === null) return;
     conversation = stored.mine ? id : null;
     byId("shared").hidden = stored.mine;
-    for (const [place, record] of stored.answers.entries()) {
+    for (const record of stored.answers) {
       const transcript = Transcript.stored(record);
-      if (place % BATCH === BATCH - 1) await new Promise(requestAnimationFrame); // a long one must not freeze the page
-      if (transcript.ended) add(transcript, stored.ratings[record.answer]);
-      else await run(transcript, (signal, taken) => follow.resume(transcript, signal, taken));
+      if (transcript.ended) {
+        add(transcript, stored.ratings[record.answer]);
+      } else {
+        earlier.begin(id, stored.earlier); // the last one takes its time
+        await run(transcript, (signal, taken) => follow.resume(transcript, signal, taken));
+        return;
+      }
     }
     document.querySelector("#turns > :last-child")?.scrollIntoView({ block: "start" });
+    earlier.begin(id, stored.earlier);
   };
 
   chosen();
-  const earlier = address.searchParams.get("conversation");
-  if (earlier) restore(earlier);
+  const asked = address.searchParams.get("conversation");
+  if (asked) restore(asked);
   else question.focus();
 }
 

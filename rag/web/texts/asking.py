@@ -14,6 +14,7 @@ TEXTS: Mapping[str, str] = {
     "ask.new": "New conversation",
     "ask.examples": "Try one of these",
     "ask.turns": "Conversation",
+    "ask.earlier": "Show what was said before",
     "ask.hint": "Enter asks, Shift+Enter begins a new line",
     "ask.followup": "Ask a follow-up",
     "ask.shared": "Someone shared this conversation with you. What you ask here begins one of your own.",
