@@ -93,9 +93,9 @@ def visible_run(permit: Permit, id: str) -> RunInfo:
 
 
 def visible_suite(permit: Permit, id: str) -> SuiteInfo:
-    """A suite over a collection that the caller may read. Raises NoSuchSuite."""
+    """A suite over a collection that the caller may read all of. Raises NoSuchSuite."""
     info = SuiteShelf(permit.app.database).suite(id)
-    if not permit.caller.may(info.collection, "read"):
+    if not permit.whole(info.collection):
         raise NoSuchSuite(f"there is no suite {id!r}; the page of evaluation lists those there are")
     return info
 
@@ -110,11 +110,11 @@ def visible_runs(permit: Permit, most: int) -> list[RunInfo]:
 
 
 def sees(permit: Permit, info: RunInfo) -> bool:
-    """Whether the caller may read what a run quotes: the collection it asked, or what was made for it alone."""
+    """Whether the caller may read what a run quotes: all of the collection it asked, or what was made for it alone."""
     return permit.caller.administers or _sees(permit, info, permit.app.catalog.collections())
 
 
 def _sees(permit: Permit, info: RunInfo, everything: Sequence[CollectionInfo]) -> bool:
     corpus = info.about.get("corpus", _EACH_CASE)
     asked = [one for one in everything if corpus in (_EACH_CASE, one.id, one.name)]
-    return all(permit.caller.may(one.id, "read") for one in asked)
+    return all(permit.whole(one.id) for one in asked)

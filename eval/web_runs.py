@@ -1,6 +1,6 @@
 """`/api/v1/runs`: begin a run of a suite, see how far it is, end it. Judges no answer.
 
-What may be seen: runs whose corpus the caller may read.
+What may be seen: runs whose corpus the caller may read all of.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """`/api/v1/suites`: suites and their cases, made and changed by evaluators. Asks nothing.
 
-What may be seen: suites over collections that the caller may read.
+What may be seen: suites over collections all of whose documents the caller may read, since a run asks them all.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from eval.datasets import Case
 from eval.suite_files import rows_of, suite_yaml
 from eval.suite_shelf import SuiteInfo, SuiteShelf
 from eval.web_room import ERRORS, PARTS, visible_suite
+from rag.access.errors import NotAllowed
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import PermitPart
 from rag.api.permit import Permit, reviewers
@@ -114,6 +115,8 @@ class SuiteController(Controller):
     def create_suite(self, permit: PermitPart, data: JSONBody[NewSuite]) -> SuiteView:
         """Make an empty suite over a collection."""
         collection = permit.collection(data.collection).id
+        if not permit.whole(collection):
+            raise NotAllowed("a suite asks all of its collection, and you may not read every document; ask an admin")
         return _view(_shelf(permit).create(data.name.strip() or data.name, collection, data.description))
 
     @get("/{suite:str}", sync_to_thread=True, opt=reviewers())
@@ -184,7 +187,7 @@ class SuiteController(Controller):
 
 def suites_of(permit: Permit) -> list[SuiteInfo]:
     """The suites that the caller may see, by name."""
-    return [info for info in _shelf(permit).suites() if permit.caller.may(info.collection, "read")]
+    return [info for info in _shelf(permit).suites() if permit.whole(info.collection)]
 
 
 def case_view(case: Case) -> CaseView:

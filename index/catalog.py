@@ -30,6 +30,7 @@ from index.queries import (
     select_documents,
     write_cursor,
 )
+from index.readers import inherit_readers
 from index.records import insert_document
 from index.rows import (
     ChangeInfo,
@@ -172,6 +173,7 @@ class Catalog:
             document = _new_id("d")
             if before is not None:
                 supersede(session, before, document)
+                inherit_readers(session, before, document)
             key = insert_document(session, collection.key, document, version, new)
             # Added first: a view that stops between the two lines knows both, and SQL decides; it never knows neither.
             lines: list[tuple[ChangeKind, int, str]] = [("add", key, document)]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 
 from index.errors import BadFilter
-from index.schema import Document, DocumentField
+from index.schema import Collection, Document, DocumentField, DocumentReader
 
 Scalar = str | float | bool
 Bound = str | float | datetime
@@ -69,7 +69,18 @@ class Joined:
     parts: tuple["Condition", ...]
 
 
-Condition = OneOf | Between | Exists | Prefix | Joined
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """One of these names is among the document's readers, or it has none; all of the collections `whole` (ids) pass.
+
+    Never comes from JSON.
+    """
+
+    readers: tuple[str, ...]
+    whole: tuple[str, ...] = ()
+
+
+Condition = OneOf | Between | Exists | Prefix | Joined | ReadBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +234,8 @@ def _clause(condition: Condition) -> ColumnElement[bool]:
     if isinstance(condition, Joined):
         parts = [_clause(part) for part in condition.parts]
         return not_(parts[0]) if condition.how == "not" else (and_ if condition.how == "and" else or_)(*parts)
+    if isinstance(condition, ReadBy):
+        return _read_by(condition)
     if condition.field == ADDED:
         assert isinstance(condition, Between)
         return _within(Document.created_at, condition.bounds)
@@ -237,6 +250,16 @@ def _clause(condition: Condition) -> ColumnElement[bool]:
         return exists().where(*mine, _begins(DocumentField.text, condition.letters))
     test = _one_of(condition.values) if isinstance(condition, OneOf) else _between(condition)
     return exists().where(*mine, test)
+
+
+def _read_by(condition: ReadBy) -> ColumnElement[bool]:
+    theirs = DocumentReader.document == Document.id
+    passing = [not_(exists().where(theirs))]
+    if condition.readers:
+        passing.append(exists().where(theirs, DocumentReader.reader.in_(condition.readers)))
+    if condition.whole:
+        passing.append(Document.collection.in_(select(Collection.key).where(Collection.id.in_(condition.whole))))
+    return or_(*passing)
 
 
 def _of_column(column: Any, condition: OneOf | Between | Exists | Prefix) -> ColumnElement[bool]:

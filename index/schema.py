@@ -163,6 +163,16 @@ class DocumentField(Base):
     number: Mapped[float | None] = mapped_column(Float(53))
 
 
+class DocumentReader(Base):
+    """Someone who may read a document that not everyone who reads its collection may. Outlives the document."""
+
+    __tablename__ = "document_readers"
+
+    document: Mapped[str] = mapped_column(String(32), primary_key=True)  # an id
+    reader: Mapped[str] = mapped_column(String(32), primary_key=True)  # of a person or a group; opaque here
+    collection: Mapped[int] = mapped_column(Key, ForeignKey("collections.key", ondelete="CASCADE"), index=True)
+
+
 class Chunk(Base):
     """A span of a current document's text: `text == document.text[start:end]`."""
 

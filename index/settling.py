@@ -1,6 +1,7 @@
 """What a new document meets: equal bytes, an older version of its name, vectors of another model; and the change log.
 
-The catalog alone calls it, in its transactions; commits nothing. Knows no view and no file.
+The catalog calls it in its transactions, and the readers of documents write the log with it; commits nothing. Knows no
+view and no file.
 """
 
 from collections.abc import Sequence

@@ -88,6 +88,11 @@ class AnswerRecord:
     created_at: datetime
     finished_at: datetime | None
 
+    @property
+    def documents(self) -> frozenset[str]:
+        """The ids of the documents that it shows passages of."""
+        return frozenset(source.document for source in self.sources)
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:

@@ -44,6 +44,7 @@ class FeedbackInfo:
     text: str
     status: str
     collections: tuple[str, ...]
+    documents: frozenset[str]
     created_at: datetime
     updated_at: datetime
 
@@ -149,6 +150,7 @@ def _info(row: Feedback, answer: Answer) -> FeedbackInfo:
         text=answer.text,
         status=answer.status,
         collections=tuple(answer.collections),
+        documents=frozenset(source["document"] for source in answer.sources),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -67,14 +67,14 @@ class Grants:
     def group(self, id: str) -> GroupInfo:
         """One group. Raises NoSuchGroup."""
         with self._database.read() as session:
-            return _group_info(session, _group(session, id))
+            return _group_info(session, group_row(session, id))
 
     def rename_group(self, id: str, name: str, by: Actor) -> GroupInfo:
         """Give a group another name. Raises NoSuchGroup, NameTaken, BadAccess."""
         name = checked_name(name)
         try:
             with self._database.write() as session:
-                row = _group(session, id)
+                row = group_row(session, id)
                 self._audit.append(session, by, "groups.rename", f"group:{row.id}", before=row.name, after=name)
                 row.name = name
                 session.flush()
@@ -91,7 +91,7 @@ class Grants:
     def join(self, group: str, person: str, by: Actor) -> GroupInfo:
         """Put a person into a group; once is enough. Raises NoSuchGroup, NoSuchPerson."""
         with self._database.write() as session:
-            row, who = _group(session, group), person_row(session, person)
+            row, who = group_row(session, group), person_row(session, person)
             if session.get(Membership, (who.key, row.key)) is None:
                 session.add(Membership(person=who.key, group=row.key))
                 self._audit.append(session, by, "groups.join", f"group:{row.id} person:{who.id}")
@@ -101,7 +101,7 @@ class Grants:
     def leave(self, group: str, person: str, by: Actor) -> GroupInfo:
         """Take a person out of a group. Raises NoSuchGroup, NoSuchPerson."""
         with self._database.write() as session:
-            row, who = _group(session, group), person_row(session, person)
+            row, who = group_row(session, group), person_row(session, person)
             member = session.get(Membership, (who.key, row.key))
             if member is not None:
                 session.delete(member)
@@ -121,7 +121,7 @@ class Grants:
         with self._database.write() as session:
             collection_row(session, collection)
             who = person_row(session, person).key if person is not None else None
-            whose = _group(session, group).key if group is not None else None
+            whose = group_row(session, group).key if group is not None else None
             mine = Grant.person == who if who is not None else Grant.group == whose
             row = session.scalar(select(Grant).where(Grant.collection == collection, mine))
             if row is None:
@@ -171,8 +171,16 @@ def levels_of(session: Session, person: int) -> dict[str, Level]:
     return highest
 
 
-def _group(session: Session, id: str) -> Group:
-    row = session.scalar(select(Group).where(Group.id == id))
+def groups_of(session: Session, person: int) -> frozenset[str]:
+    """The ids of the groups that a person (key) belongs to."""
+    mine = select(Group.id).join(Membership, Membership.group == Group.key).where(Membership.person == person)
+    return frozenset(session.scalars(mine))
+
+
+def group_row(session: Session, id: str) -> Group:
+    """The row of a group by id or name; an id wins over a name that looks like it. Raises NoSuchGroup."""
+    query = select(Group).where((Group.id == id) | (Group.name == id.casefold())).order_by(Group.id != id)
+    row = session.scalars(query).first()
     if row is None:
         raise NoSuchGroup(f"there is no group {id!r}; it may have been deleted")
     return row

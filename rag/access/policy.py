@@ -36,7 +36,7 @@ COMMAND_LINE: Final = Actor("", "command line", "command line")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, at one moment: `grants` maps collections' ids to levels, `scopes` of None means all.
+    """Who calls, at one moment: `grants` maps collections' ids to levels, `groups` are ids, `scopes` of None means all.
 
     `open` is the caller of a service without accounts: everything is allowed, and everything belongs to everyone.
     """
@@ -45,6 +45,7 @@ class Caller:
     name: str
     role: Role
     grants: Mapping[str, Level] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()
     key: str | None = None
     session: str | None = None
     scopes: frozenset[str] | None = None
@@ -78,6 +79,20 @@ class Caller:
         """Whether the caller's level on a collection (id) holds `level`."""
         own = self.level(collection)
         return own is not None and LEVELS.index(own) >= LEVELS.index(level)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The ids under which this caller may be a document's reader."""
+        return self.groups | {self.person}
+
+    def reads(self, collection: str, readers: frozenset[str]) -> bool:
+        """Whether a document of a collection (id) that has these readers (ids) may be read; none: everyone there may.
+
+        Readers are among those who read the collection; whoever manages it reads everything in it.
+        """
+        if not self.may(collection, "read"):
+            return False
+        return not readers or self.may(collection, "manage") or not readers.isdisjoint(self.names)
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether the credential is good for this kind of call."""

@@ -10,11 +10,12 @@ from index.database import Database
 from index.schema import utc_now
 from rag.access.audit import Audit
 from rag.access.errors import NotSignedIn
-from rag.access.grants import Grants, levels_of
+from rag.access.grants import Grants, groups_of, levels_of
 from rag.access.keys import USED_SECONDS, Keys
 from rag.access.passwords import Passwords
 from rag.access.people import People
 from rag.access.policy import OPEN, Caller
+from rag.access.readers import Readers
 from rag.access.schema import Person
 from rag.access.second_factor import SecondFactors
 from rag.access.secret import open_seal
@@ -48,6 +49,7 @@ class Access:
         self.audit = Audit(database, seal)
         self.people = People(database, self.audit, passwords or Passwords())
         self.grants = Grants(database, self.audit)
+        self.readers = Readers(database, self.audit)
         self.keys = Keys(database, self.audit, seal)
         self.sessions = Sessions(database, self.audit, seal, session_longest, session_idle)
         self.second_factors = SecondFactors(database, self.audit, seal)
@@ -106,5 +108,7 @@ def _caller(
 ) -> Caller:
     if who.suspended_at is not None:
         raise NotSignedIn("this account is suspended; ask an admin")
-    grants = {} if who.role in ("owner", "admin") else levels_of(session, who.key)
-    return Caller(who.id, who.name, who.role, grants, key=key, session=session_id, scopes=scopes)
+    if who.role in ("owner", "admin"):
+        return Caller(who.id, who.name, who.role, key=key, session=session_id, scopes=scopes)
+    grants, groups = levels_of(session, who.key), groups_of(session, who.key)
+    return Caller(who.id, who.name, who.role, grants, groups, key=key, session=session_id, scopes=scopes)

@@ -8,8 +8,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from rag.api import sse
-from rag.api.ask import LastEventId, resumed
-from rag.api.parts import AppPart, RunningPart
+from rag.api.ask import LastEventId, followed, resumed
+from rag.api.parts import AppPart, PermitPart, RunningPart
 from rag.api.permit import on
 from rag.api.wire import citation_json, notice_json, source_json, usage_json, verdict_json
 from rag.history import AnswerRecord
@@ -37,13 +37,12 @@ class AnswerController(Controller):
         responses={200: ResponseSpec(str, description="The events of `ask`", media_type=sse.MEDIA_TYPE)},
     )
     async def stream(
-        self, running: RunningPart, answer: FromPath[str], last_event_id: LastEventId = None
+        self, permit: PermitPart, running: RunningPart, answer: FromPath[str], last_event_id: LastEventId = None
     ) -> Response[Any]:
         """Follow an answer in progress, or read it again up to 5 minutes after its end; whole or what is missing."""
         if last_event_id is not None:
-            return resumed(running, last_event_id, answer)
-        found = running.attach(answer)
-        return sse.EventStream(found.frames(), on_close=lambda: running.leave(found))
+            return await resumed(permit, running, last_event_id, answer)
+        return await followed(permit, running, running.attach(answer))
 
     @delete("/stream", opt=on("answer", "write", scope="ask"))
     async def stop(self, running: RunningPart, answer: FromPath[str]) -> None:

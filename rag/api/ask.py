@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from litestar import Request, Response, post
@@ -19,6 +20,8 @@ from rag.api.permit import Permit, known
 from rag.api.running import RunningAnswer, RunningAnswers
 from rag.api.wire import Transcript
 from rag.app import App
+from rag.errors import NoSuchAnswer
+from rag.events import Sources
 
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ async def ask(
     usage and done (or error). Closing the connection stops it.
     """
     if last_event_id is not None:
-        return resumed(running, last_event_id, owner=permit.caller.person)
+        return await resumed(permit, running, last_event_id, owner=permit.caller.person)
     question = await asyncio.to_thread(_question, permit, data)
     answer = begin(app, permit, running, question, request.scope["path"], lingers=data.linger)
     streams = data.stream if data.stream is not None else sse.MEDIA_TYPE in request.headers.get("accept", "")
@@ -90,7 +93,8 @@ async def ask(
 def begin(
     app: App, permit: Permit, running: RunningAnswers, question: Ask, path: str, *, lingers: bool = False
 ) -> RunningAnswer:
-    """Begin an answer under the permit that its question came with."""
+    """Begin an answer under the permit that its question came with: it rests on what the caller may read alone."""
+    question = replace(question, filters=permit.sight.filters(question.collections, question.filters))
     permit.told |= {"object": {"collections": ",".join(question.collections)}, "mode": question.mode}
     events = permit.guarded(app.answerer.answer(question))
     return running.start(events, path, permit.caller.person, lingers=lingers)
@@ -106,12 +110,34 @@ async def streamed(running: RunningAnswers, answer: RunningAnswer) -> Response[A
     return sse.EventStream(answer.frames(), on_close=lambda: running.leave(answer))
 
 
-def resumed(
-    running: RunningAnswers, last_event_id: str, id: str | None = None, owner: str | None = None
+async def resumed(
+    permit: Permit, running: RunningAnswers, last_event_id: str, id: str | None = None, owner: str | None = None
 ) -> Response[Any]:
     """The events after the last one that a client saw."""
     answer, seen = running.resume(last_event_id, id, owner)
+    return await followed(permit, running, answer, seen)
+
+
+async def followed(permit: Permit, running: RunningAnswers, answer: RunningAnswer, seen: int = 0) -> Response[Any]:
+    """The events of an answer from number `seen` + 1 on, for a reader who has just joined and may read it now."""
+    try:
+        await asyncio.to_thread(_join, permit, answer)
+    except BaseException:
+        running.leave(answer)
+        raise
     return sse.EventStream(answer.frames(seen), on_close=lambda: running.leave(answer))
+
+
+def _join(permit: Permit, answer: RunningAnswer) -> None:
+    if answer.answer is None:
+        return  # nothing was found yet, and whoever asked is looked at before anything is
+    record = permit.answer(answer.answer)
+    theirs = answer.owner == permit.caller.person
+    if not (theirs or answer.ended or all(permit.whole(collection) for collection in record.collections)):
+        raise NoSuchAnswer(f"answer {answer.answer!r} has not ended, and what it will rest on may not be yours to read")
+    found = [event.sources for event in list(answer.events) if isinstance(event, Sources)]
+    permit.drawn |= {source.document for sources in found for source in sources}
+    permit.look_again()
 
 
 async def whole(running: RunningAnswers, answer: RunningAnswer, request: Request[Any, Any, Any]) -> dict[str, Any]:

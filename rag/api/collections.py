@@ -16,7 +16,7 @@ from index.errors import NoSuchCollection, NoSuchDocument
 from index.rows import CollectionInfo
 from rag.api.listing import Cursor, Limit, Listing, slice_page
 from rag.api.parts import AppPart, PermitPart
-from rag.api.permit import admins, known, on
+from rag.api.permit import Permit, admins, known, on
 from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
 _PAGE: Final = 100
@@ -108,11 +108,11 @@ class CollectionController(Controller):
         opt=on("collection", audit="collections.export"),
         responses={200: ResponseSpec(str, description="JSON lines of documents", media_type="application/x-ndjson")},
     )
-    def export(self, app: AppPart, collection: FromPath[str]) -> Stream:
-        """Every current document with its text and metadata, as one JSON object each."""
+    def export(self, app: AppPart, permit: PermitPart, collection: FromPath[str]) -> Stream:
+        """Every current document that the caller may read, with its text and metadata, as one JSON object each."""
         info = app.catalog.collection(collection)
         headers = {"Content-Disposition": f'attachment; filename="{info.name}.jsonl"'}
-        return Stream(_exported(app.catalog, info.id), media_type="application/x-ndjson", headers=headers)
+        return Stream(_exported(app.catalog, permit, info.id), media_type="application/x-ndjson", headers=headers)
 
     @delete("/{collection:str}", sync_to_thread=True, opt=on("collection", "manage", audit="collections.delete"))
     def delete_collection(self, app: AppPart, collection: FromPath[str]) -> None:
@@ -124,11 +124,11 @@ class CollectionController(Controller):
         app.catalog.delete_collection(info.id)
 
 
-def _exported(catalog: Catalog, collection: str) -> Iterator[bytes]:
+def _exported(catalog: Catalog, permit: Permit, collection: str) -> Iterator[bytes]:
     cursor: str | None = None
     while True:
         page = catalog.documents(collection, _PAGE, cursor)
-        for info in page.items:
+        for info in permit.visible(page.items):
             try:
                 text = catalog.document_text(info.id)
             except NoSuchDocument:

@@ -157,7 +157,7 @@ def _readable(
     """
     caller = permit.caller
     record = app.history.conversation(conversation, caller.tenant, or_shared=True, last=last, before=before)
-    answers = tuple(answer for answer in record.answers if permit.may_read(answer))
+    answers = tuple(permit.readable_answers(record.answers))
     if not answers and not caller.open and record.tenant != caller.person:
         if last is None:
             raise NoSuchConversation(f"there is no conversation {conversation!r}; leave it out to begin a new one")

@@ -121,6 +121,7 @@ class CollectionDocumentsController(Controller):
     def list_documents(
         self,
         app: AppPart,
+        permit: PermitPart,
         collection: FromPath[str],
         limit: Limit = 50,
         cursor: Cursor = None,
@@ -128,14 +129,16 @@ class CollectionDocumentsController(Controller):
     ) -> Listing[DocumentView]:
         """List the documents of a collection, newest first; `superseded=true` includes older versions."""
         page = app.catalog.documents(app.catalog.collection(collection).id, limit, cursor, superseded)
-        return Listing([document_view(info) for info in page.items], page.next_cursor)
+        return Listing([document_view(info) for info in permit.visible(page.items)], page.next_cursor)
 
     @get("/report", sync_to_thread=True, opt=on("collection"))
     def list_reports(
-        self, app: AppPart, collection: FromPath[str], limit: Limit = 50, cursor: Cursor = None
+        self, app: AppPart, permit: PermitPart, collection: FromPath[str], limit: Limit = 50, cursor: Cursor = None
     ) -> Listing[QualityView]:
         """What was lost of each file, worst first, failed uploads included."""
-        found = qualities(app.catalog, app.jobs, app.catalog.collection(collection).id)
+        chosen = app.catalog.collection(collection).id
+        hidden = permit.sight.hidden_names(chosen)
+        found = [each for each in qualities(app.catalog, app.jobs, chosen) if each.name not in hidden]
         items, following = slice_page(found, limit, cursor)
         return Listing([QualityView(q.name, q.document, q.job, q.score, q.error, q.report) for q in items], following)
 
@@ -220,9 +223,9 @@ class DocumentController(Controller):
         return ReportView(info.id, info.report)
 
     @get("/versions", sync_to_thread=True, opt=on("document"))
-    def versions(self, app: AppPart, document: FromPath[str]) -> Listing[DocumentView]:
+    def versions(self, app: AppPart, permit: PermitPart, document: FromPath[str]) -> Listing[DocumentView]:
         """Every version of this document's name, newest first."""
-        return Listing([document_view(info) for info in app.catalog.versions(document)], None)
+        return Listing([document_view(info) for info in permit.visible(app.catalog.versions(document))], None)
 
     @get(
         "/original",

@@ -94,7 +94,7 @@ class FeedbackController(Controller):
         """What people said of answers from collections that the caller may read, newest first."""
         page = app.review.opinions(limit, cursor, feedback_state, rating)
         names = {person.id: person.name for person in app.access.people.people()}
-        seen = [_view(info, names.get(info.person, "")) for info in page.items if _may_see(permit, info)]
+        seen = [_view(info, names.get(info.person, "")) for info in permit.readable_answers(page.items)]
         return Listing(seen, page.next_cursor)
 
     @get(
@@ -115,15 +115,11 @@ class FeedbackController(Controller):
     ) -> FeedbackView:
         """Say that it was looked at."""
         info = app.review.opinion(feedback)
-        if not _may_see(permit, info):
+        if not permit.readable_answers([info]):
             raise NoSuchFeedback(
                 f"there is no feedback {feedback!r}; it may have been taken back or deleted with its answer"
             )
         return _view(app.review.settle(feedback, data.state), "")
-
-
-def _may_see(permit: Permit, info: FeedbackInfo) -> bool:
-    return all(permit.caller.may(collection, "read") for collection in info.collections)
 
 
 def _cases(app: App, permit: Permit) -> Iterator[bytes]:
@@ -131,8 +127,8 @@ def _cases(app: App, permit: Permit) -> Iterator[bytes]:
     cursor: str | None = None
     while True:
         page = app.review.opinions(_PAGE, cursor, "open")
-        for info in page.items:
-            case = case_of(info, names.get(info.collections[0])) if _may_see(permit, info) else None
+        for info in permit.readable_answers(page.items):
+            case = case_of(info, names.get(info.collections[0]))
             if case is not None:
                 yield msgspec.json.encode(case) + b"\n"
         cursor = page.next_cursor

@@ -14,7 +14,7 @@ from anyio import CancelScope
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from index.errors import FootnoteError, NoSuchCollection
+from index.errors import FootnoteError, NoSuchCollection, NoSuchDocument
 from rag.access.errors import NotSignedIn, TooSlow
 from rag.access.limits import Limits
 from rag.api import sse
@@ -96,7 +96,7 @@ def _ended(running: Sequence[Permit]) -> list[Permit]:
 def _still_good(permit: Permit) -> bool:
     try:
         permit.look_again()
-    except (NotSignedIn, NoSuchCollection):
+    except (NotSignedIn, NoSuchCollection, NoSuchDocument):
         return False
     except FootnoteError as error:
         logger.warning("a running request could not be looked at again: %s", error)

@@ -87,7 +87,7 @@ class JobController(Controller):
         page = app.jobs.jobs(
             collection=chosen, batch=batch, state=job_state, limit=limit, cursor=cursor, among=permit.readable()
         )
-        return Listing([job_view(job) for job in page.items], page.next_cursor)
+        return Listing([job_view(job) for job in permit.visible_jobs(page.items)], page.next_cursor)
 
     @get("/{job:str}", sync_to_thread=True, opt=on("job"))
     def show_job(self, app: AppPart, job: FromPath[str]) -> JobView:

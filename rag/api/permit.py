@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from anyio import CancelScope
 from litestar import Request
@@ -17,7 +17,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope as AsgiScope
 
-from index.errors import NoSuchCollection
+from index.errors import NoSuchCollection, NoSuchDocument
 from index.queries import no_such_document
 from index.rows import CollectionInfo, DocumentInfo
 from index.schema import utc_now
@@ -27,6 +27,7 @@ from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn, TooMany
 from rag.access.limits import Limits
 from rag.access.policy import LEVELS, OPEN, Caller, Level, Scope
 from rag.api.credentials import Credentials
+from rag.api.sight import Sight
 from rag.app import App
 from rag.errors import NoSuchAnswer
 from rag.events import AnswerEvent, Sources, Started
@@ -37,6 +38,19 @@ Kind = Literal["collection", "document", "job", "batch", "answer"]
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATE: Final = "permit"
 _QUOTA_SECONDS: Final = 600.0  # when to try again once a day's quota is used up; it comes back bit by bit
+
+
+class Drawn(Protocol):
+    """Something that was made of documents: the ids of its collections, and of the documents it quotes."""
+
+    @property
+    def collections(self) -> tuple[str, ...]: ...
+
+    @property
+    def documents(self) -> frozenset[str]: ...
+
+
+T = TypeVar("T", bound=Drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +107,16 @@ def on(
 
 @dataclass(eq=False)
 class Permit:
-    """What one request is and may do. `needs` grows with what was allowed: collection id -> level."""
+    """What one request is and may do.
+
+    `needs` grows with what was allowed, collection id -> level, and `drawn` with the ids of the documents it reads.
+    """
 
     app: App
     credentials: Credentials
     limits: Limits = field(default_factory=Limits)
     needs: dict[str, Level] = field(default_factory=dict)
+    drawn: set[str] = field(default_factory=set)
     rule: Rule | None = None
     path: Mapping[str, Any] = field(default_factory=dict)
     told: dict[str, Any] = field(default_factory=dict)  # what the audit line says beside the path
@@ -106,6 +124,7 @@ class Permit:
     cancel: CancelScope = field(default_factory=CancelScope)
     _caller: Caller | None = None
     _why_not: NotSignedIn | None = None
+    _wholes: dict[str, bool] = field(default_factory=dict)
     _places: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -150,16 +169,46 @@ class Permit:
         """The ids of those collections; None when all are."""
         return None if self.caller.administers else frozenset(info.id for info in self.collections())
 
+    @property
+    def sight(self) -> Sight:
+        """Which documents the caller may read in collections that they may read."""
+        return Sight(self.app.access.readers, self.caller)
+
     def document(self, id: str, level: Level = "read") -> DocumentInfo:
         """A document in a collection that the caller may use so. Raises NoSuchDocument, NotAllowed."""
         info = self.app.catalog.document(id)
+        if self.sight.hidden([id]):
+            raise no_such_document(id)
         self._need(info.collection, level, no_such_document(id))
+        self.drawn.add(id)
         return info
+
+    def visible(self, documents: Iterable[DocumentInfo]) -> list[DocumentInfo]:
+        """Those of these documents that the caller may read."""
+        listed = list(documents)
+        hidden = self.sight.hidden(info.id for info in listed)
+        return [info for info in listed if info.id not in hidden]
+
+    def visible_jobs(self, jobs: Iterable[JobInfo]) -> list[JobInfo]:
+        """Those of these jobs that are about no document, and no file name, which the caller may not see."""
+        listed = list(jobs)
+        hidden = self.sight.hidden(job.document for job in listed if job.document)
+        names = {collection: self.sight.hidden_names(collection) for collection in {job.collection for job in listed}}
+        return [job for job in listed if job.document not in hidden and job.name not in names[job.collection]]
+
+    def whole(self, collection: str) -> bool:
+        """Whether every document of a collection (id) may be read: what is made of all of them may be shown."""
+        if collection not in self._wholes:
+            self._wholes[collection] = self.caller.may(collection, "read") and not self.sight.hidden_names(collection)
+        return self._wholes[collection]
 
     def job(self, id: str, level: Level = "read") -> JobInfo:
         """A job of a collection that the caller may use so. Raises NoSuchJob, NotAllowed."""
         info = self.app.jobs.job(id)
-        self._need(info.collection, level, NoSuchJob(f"there is no job {id}; list them with `footnote jobs list`"))
+        missing = NoSuchJob(f"there is no job {id}; list them with `footnote jobs list`")
+        self._need(info.collection, level, missing)
+        if not self.visible_jobs([info]):
+            raise missing
         return info
 
     def batch(self, id: str, level: Level = "read") -> BatchInfo:
@@ -183,11 +232,18 @@ class Permit:
             raise NoSuchAnswer(f"there is no answer {id!r}; it may have been deleted with its conversation")
         for collection in record.collections:
             self.needs.setdefault(collection, "read")
+        self.drawn |= record.documents
         return record
 
     def may_read(self, record: AnswerRecord) -> bool:
-        """Whether every collection that an answer drew from may be read now."""
-        return all(self.caller.may(collection, "read") for collection in record.collections)
+        """Whether every collection and every document that an answer drew from may be read now."""
+        return bool(self.readable_answers([record]))
+
+    def readable_answers(self, records: Iterable[T]) -> list[T]:
+        """Those of these answers, or opinions on answers, that drew only from what may be read now."""
+        listed = [each for each in records if all(self.caller.may(one, "read") for one in each.collections)]
+        hidden = self.sight.hidden(document for each in listed for document in each.documents)
+        return [each for each in listed if hidden.isdisjoint(each.documents)]
 
     def _need(self, collection: str, level: Level, missing: Exception) -> None:
         caller = self.caller
@@ -205,12 +261,14 @@ class Permit:
     def look_again(self) -> None:
         """Is the caller still known, and still allowed what this request was allowed? Blocking.
 
-        Raises NotSignedIn, NoSuchCollection.
+        Raises NotSignedIn, NoSuchCollection, NoSuchDocument.
         """
         caller = self.app.access.again(self.caller)
         for collection, level in list(self.needs.items()):
             if not caller.may(collection, level):
                 raise NoSuchCollection("access to this collection was taken back while this ran")
+        if self.drawn and Sight(self.app.access.readers, caller).hidden(tuple(self.drawn)):
+            raise NoSuchDocument("access to a document was taken back while this ran")
 
     async def guarded(self, events: AsyncGenerator[AnswerEvent, None]) -> AsyncGenerator[AnswerEvent, None]:
         """The events of an answer; before text of documents leaves, the permit is looked at again."""
@@ -224,6 +282,7 @@ class Permit:
                 yield event
 
     def _leaving(self, documents: Iterable[str]) -> None:
+        self.drawn |= set(documents)
         self.look_again()
         if not self.caller.administers:
             for document in documents:

@@ -82,12 +82,13 @@ def search(app: AppPart, permit: PermitPart, data: JSONBody[SearchRequest]) -> S
         data.question,
         collections=chosen,
         k=data.k,
-        filters=parse_filters(data.filters) if data.filters else None,
+        filters=permit.sight.filters(chosen, parse_filters(data.filters) if data.filters else None),
         mode=data.mode,
         exact=data.exact,
         per_document=data.per_document,
         operators=data.operators,
     )
+    permit.drawn |= {passage.document for passage in result.passages}
     permit.look_again()
     return SearchView(
         passages=[_passage_view(passage) for passage in result.passages if passage.collection in chosen],

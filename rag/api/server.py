@@ -30,6 +30,7 @@ from rag.api.people import GroupController, PeopleController
 from rag.api.permit import admit, provide_permit
 from rag.api.pictures import PictureController
 from rag.api.problems import problem_response
+from rag.api.readers import ReadersController
 from rag.api.running import RunningAnswers
 from rag.api.search import search
 from rag.api.second_factor import CodesController
@@ -63,6 +64,7 @@ _API: Final = (
     PeopleController,
     GroupController,
     GrantController,
+    ReadersController,
     KeyController,
     AuditController,
     usage,

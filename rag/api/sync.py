@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from ingest.sources import Source, pick_folder
 from ingest.sync import Applied, Difference
+from rag.access.errors import NotAllowed
 from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import on
 from rag.errors import BadRequest
@@ -99,6 +100,8 @@ class SyncController(Controller):
         """
         with closing(_source(app.settings, data)) as source:
             info = app.catalog.collection(collection)
+            if not permit.whole(info.id):
+                raise NotAllowed("a sync compares every document, and you may not read all of them; ask who manages it")
             work = sync_with(app, source, info.id)
             found, _ = work.look()
             permit.told["object"] = {"source": source.name, "digest": found.digest}

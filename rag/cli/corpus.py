@@ -13,7 +13,8 @@ from index.vector_base import Limits
 from index.view_files import describe_base
 from ingest.originals import Originals
 from ingest.quality import Quality, qualities, quality_of
-from rag.app import check_data_folder, ingest_parts
+from rag.access.policy import COMMAND_LINE
+from rag.app import check_data_folder, ingest_parts, open_access
 from rag.cli.show import json_option, print_json, print_table, settings_of
 from rag.collection_rules import EVIDENCE_THRESHOLD, own_threshold
 
@@ -232,6 +233,32 @@ def list_versions(ctx: click.Context, document: str, as_json: bool) -> None:
         return
     rows = ((d.id, d.version, d.state, d.characters, d.created_at) for d in found)
     print_table(("id", "version", "state", "characters", "created"), rows, empty="")
+
+
+@documents.command("readers")
+@click.argument("document")
+@click.option("--person", "people", multiple=True, help="Someone who may read it, by name or id.")
+@click.option("--group", "groups", multiple=True, help="A group that may read it, by name or id.")
+@click.option("--everyone", is_flag=True, help="Whoever may read its collection.")
+@json_option
+@click.pass_context
+def readers(
+    ctx: click.Context, document: str, people: tuple[str, ...], groups: tuple[str, ...], everyone: bool, as_json: bool
+) -> None:
+    """Show who alone may read a document and its versions, or say who may from now on."""
+    if everyone and (people or groups):
+        raise click.UsageError("--everyone takes away every reader; leave --person and --group out")
+    catalog = open_catalog(ctx)
+    access = open_access(settings_of(ctx), catalog.database)
+    info = catalog.document(document)
+    if people or groups or everyone:
+        access.readers.set(info.id, COMMAND_LINE, people=people, groups=groups)
+    found = access.readers.of(info.id)
+    if as_json:
+        print_json({"document": info.id, "readers": found})
+        return
+    rows = (("group" if each.group else "person", each.name, each.group or each.person) for each in found)
+    print_table(("kind", "name", "id"), rows, empty="Whoever may read its collection reads it.")
 
 
 @documents.command("report")

@@ -6,7 +6,8 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
 from index.facts import facts_of
-from rag.api.permit import known, on, permit_of
+from rag.access.policy import LEVELS
+from rag.api.permit import Permit, known, on, permit_of
 from rag.collection_rules import own_threshold
 from rag.web.frame import PageRequest, brief, page
 from rag.web.view import WINDOW, pieces, window
@@ -37,6 +38,9 @@ def collection_page(request: PageRequest, name: FromPath[str]) -> Response[str]:
         collection=info,
         may_write=may_write,
         may_manage=permit.caller.may(info.id, "manage"),
+        levels=LEVELS,
+        names=_names(permit),
+        index=permit.app.searcher.status(),
         facts=facts_of(permit.app.database, info.id),
         models=sorted({*permit.app.models.names(), *([info.model] if info.model else [])}),
         threshold=own_threshold(info),
@@ -56,19 +60,21 @@ def document_page(
     first: FromQuery[int | None] = None,
 ) -> Response[str]:
     """A document's text around a passage."""
-    app = permit_of(request).app
+    permit = permit_of(request)
+    app, caller = permit.app, permit.caller
     info = app.catalog.document(document)
     begin, finish = window(info.characters, start, first)
     shown = app.catalog.document_text(info.id, begin, finish)
-    may_write = permit_of(request).caller.may(info.collection, "write")
     parts = pieces(shown, begin, (start, max(start, end)), _span(cited), info.pages)
     return page(
         request,
         "document.html",
         {"document": {"id": info.id, "name": info.name, "collection": info.collection}},
         document=info,
-        versions=app.catalog.versions(info.id),
-        may_write=may_write,
+        versions=permit.visible(app.catalog.versions(info.id)),
+        may_write=caller.may(info.collection, "write"),
+        may_manage=caller.may(info.collection, "manage"),
+        names=_names(permit),
         collection=app.catalog.collection(info.collection),
         parts=parts,
         begin=begin,
@@ -77,6 +83,15 @@ def document_page(
         marked=any(part.passage or part.cited for part in parts),
         active="collections",
     )
+
+
+def _names(permit: Permit) -> list[str]:
+    """What a field that names someone offers: everybody, for those who may list them."""
+    if permit.caller.open or not permit.caller.administers:
+        return []
+    access = permit.app.access
+    groups = [group.name for group in access.grants.groups()]
+    return groups + [person.name for person in access.people.people()]
 
 
 def _span(cited: str) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def address(world: World) -> Iterator[str]:
 
 def complaints(address: str, headers: dict[str, str], told: str = "") -> tuple[list[str], int]:
     """What is wrong with the answers to made-up calls, and how many routes were called."""
-    description = openapi.from_url(f"{address}/api/openapi.json", headers=headers)
+    description = openapi.from_url(f"{address}/api/openapi.json", headers=headers, timeout=300)
     wrong: list[str] = []
     operations = [found.ok() for found in description.get_all_operations()]
     for operation in operations:

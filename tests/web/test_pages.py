@@ -41,7 +41,8 @@ def client(catalog: Catalog) -> Iterator[TestClient[Litestar]]:
     parts = SimpleNamespace(  # the pages touch nothing else
         catalog=catalog,
         database=catalog.database,
-        access=SimpleNamespace(in_use=False),
+        access=SimpleNamespace(in_use=False, readers=None),
+        searcher=SimpleNamespace(status=dict),
         models=SimpleNamespace(names=lambda: ("local",)),
         settings=Settings(),
     )

@@ -3,6 +3,7 @@
 import { announce, el, pageData, showProblem, t } from "./page.js";
 import { attempts, confirmed } from "./deed.js";
 import { api } from "./api.js";
+import { beginAccess } from "./access.js";
 import { beginChange } from "./collection_change.js";
 import { Jobs } from "./jobs.js";
 import { beginQuality } from "./quality.js";
@@ -55,7 +56,7 @@ function row(info) {
     el("td", { class: "number" }, info.pages.length ? String(info.pages.length) : "–"),
     el("td", { class: "number" }, bytes(info.size)),
     el("td", { class: "number" }, String(info.version)),
-    el("td", {}, dates.format(new Date(info.created_at))),
+    el("td", { class: "when" }, dates.format(new Date(info.created_at))),
     el("td", { class: "number" }, pageData.mayWrite ? remove : null),
   );
 }
@@ -132,3 +133,4 @@ beginQuality(byId("quality"), collection.id);
 beginSearch(byId("try"), collection.id);
 beginSync(byId("sync"), collection.id, refresh);
 beginChange(byId("change"), collection.id);
+beginAccess(byId("access"), collection.id);

@@ -1,8 +1,9 @@
-// The page of a document: brings the cited passage into view, previews chunks, replaces and deletes.
+// The page of a document: brings the cited passage into view, previews chunks, replaces, deletes, says who may read it.
 
 import { el, pageData, showProblem, t } from "./page.js";
 import { attempts, confirmed } from "./deed.js";
 import { api } from "./api.js";
+import { beginReaders } from "./readers.js";
 import { send } from "./upload.js";
 
 const EVERY = 700; // milliseconds between looks at a job
@@ -56,6 +57,7 @@ async function replace(file) {
   else showProblem(byId("problem"), job.error ?? t(`jobs.${job.state}`));
 }
 
+beginReaders(byId("readers"), info.id);
 preview(); // it may have been opened before this module came
 byId("replace")?.addEventListener("change", (event) => {
   const [file] = event.target.files;

@@ -1,6 +1,7 @@
 // Grants: who may do what with which collection. Knows no password and no key.
 
 import { el, pageData, t } from "./page.js";
+import { nameOf } from "./named.js";
 import { api } from "./api.js";
 import { all, attempt, whenSent } from "./people.js";
 
@@ -27,7 +28,7 @@ export function beginGrants() {
 
 function row(grant, refresh) {
   const collection = pageData.collections.find(({ id }) => id === grant.collection);
-  const who = grant.group ? t("grants.group", { name: grant.name }) : grant.name;
+  const who = nameOf(grant);
   const take = () => attempt("grants-problem", refresh, () => api(`grants/${encodeURIComponent(grant.id)}`, { method: "DELETE" }));
   const label = t("admin.one", { deed: t("grants.take"), name: who });
   return el(
@@ -35,7 +36,7 @@ function row(grant, refresh) {
     {},
     el("td", {}, collection ? collection.name : grant.collection),
     el("td", {}, who),
-    el("td", {}, grant.level),
+    el("td", {}, t(`access.level.${grant.level}`)),
     el("td", { class: "number" }, el("button", { type: "button", class: "plain", "aria-label": label, on: { click: take } }, t("grants.take"))),
   );
 }

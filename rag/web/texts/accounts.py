@@ -35,6 +35,25 @@ TEXTS: Mapping[str, str] = {
     "keys.make": "Make key",
     "keys.rotate": "New secret",
     "keys.revoke": "Revoke",
+    # Who may do what with a collection, and who alone may read a document
+    "access.title": "Who may use this collection",
+    "access.lead": "Owners and admins may do everything. Whoever may manage also reads documents that have readers of "
+    "their own.",
+    "access.nobody": "Nobody is named: only owners and admins use it.",
+    "access.kind": "Who",
+    "access.person": "a person",
+    "access.group": "a group",
+    "access.name": "Name of the person or the group",
+    "access.add": "Add",
+    "access.gone": "deleted",
+    "access.level.read": "read",
+    "access.level.write": "read and write",
+    "access.level.manage": "manage",
+    "access.reads": "reads it",
+    "readers.title": "Who may read this document",
+    "readers.lead": "Those named here alone, among those who may read the collection, and whoever manages it. It holds "
+    "for all versions.",
+    "readers.nobody": "Nobody is named: whoever may read the collection reads it.",
     # One-time codes
     "sign.code": "Code of your authenticator, or a recovery code",
     "codes.title": "One-time codes",

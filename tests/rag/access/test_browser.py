@@ -1,14 +1,20 @@
-"""Accounts in a real browser: sign in, make a person, a group, a grant and a key, read the log, sign out."""
+"""Accounts in a real browser: sign in, make a person, a group, a grant and a key, read the log, sign out.
+
+And on the page of a collection: who may use it, who alone may read a document, a folder's difference, the export.
+"""
 
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyotp
 import pytest
 import uvicorn
 from playwright.sync_api import Page, expect, sync_playwright
 
+from rag.access import second_factor
 from rag.access.policy import COMMAND_LINE
 from rag.api.server import create_server
 from rag.serve import listening
@@ -21,8 +27,17 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def service(build: Callable[..., Service]) -> Service:
-    service = build("x")
+def folder(tmp_path: Path) -> Path:
+    """A folder of the server that collections may follow."""
+    made = tmp_path / "guides"
+    made.mkdir()
+    (made / "cellar.txt").write_text("The cellar is cold.", encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def service(build: Callable[..., Service], folder: Path) -> Service:
+    service = build("x", sources_folders=(str(folder),))
     service.app.access.people.create("olga", "owner", COMMAND_LINE, PASSWORD)
     service.collection("handbook")
     return service
@@ -106,3 +121,78 @@ def test_an_owner_signs_in_administers_and_signs_out(page: Page, service: Servic
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.goto("/admin")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_an_admin_says_who_may_use_a_collection_and_read_a_document(page: Page, service: Service, folder: Path) -> None:
+    expect.set_options(timeout=60_000)
+    access = service.app.access
+    access.people.create("mia", "member", COMMAND_LINE, PASSWORD)
+    access.grants.create_group("support", COMMAND_LINE)
+    collection = service.app.catalog.collection("handbook").id
+    document = service.document(collection, "The plan is to open a shop.", "plan.md", "Plan")
+    page.goto("/sign-in?next=/collections/handbook")
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("handbook")
+    expect(page.get_by_text("Meanings are compared in the index")).to_be_visible()
+
+    part = page.locator("#access")
+    part.locator("summary").click()
+    expect(part.get_by_text("Nobody is named")).to_be_visible()
+    part.get_by_label("Who").select_option(label="a group")
+    part.get_by_label("Name of the person or the group").fill("support")
+    part.get_by_label("May").select_option(label="read and write")
+    part.get_by_role("button", name="Add").click()
+    expect(part.locator("li")).to_contain_text("support (group)")
+    expect(part.locator("li")).to_contain_text("read and write")
+    assert [(one.name, one.level) for one in access.grants.grants(collection)] == [("support", "write")]
+    part.get_by_role("button", name="Take back: support (group)").click()
+    expect(part.get_by_text("Nobody is named")).to_be_visible()
+
+    page.locator("details", has=page.locator("#sync")).locator("summary").first.click()
+    page.locator("#sync-place").fill(str(folder))
+    page.get_by_role("button", name="Show the difference").click()
+    expect(page.locator("#difference")).to_contain_text("New (1)")
+    with page.expect_download() as kept:
+        page.get_by_role("link", name="Export").click()
+    assert kept.value.suggested_filename == "handbook.jsonl"
+
+    page.goto(f"/documents/{document}")
+    part = page.locator("#readers")
+    part.locator("summary").click()
+    expect(part.get_by_text("Nobody is named")).to_be_visible()
+    part.get_by_label("Name of the person or the group").fill("mia")
+    part.get_by_role("button", name="Add").click()
+    expect(part.locator("li")).to_contain_text("mia")
+    assert [reader.name for reader in access.readers.of(document)] == ["mia"]
+    part.get_by_role("button", name="Take back: mia").click()
+    expect(part.get_by_text("Nobody is named")).to_be_visible()
+    assert access.readers.of(document) == ()
+
+
+def test_one_time_codes_are_turned_on_and_wanted(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect.set_options(timeout=60_000)
+    now = 1_800_000_000  # it stands still, so that a code outlives any wait
+    monkeypatch.setattr(second_factor, "time", SimpleNamespace(time=lambda: float(now)))
+    page.goto("/sign-in?next=/account")
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.locator("#codes-begin").click()
+    expect(page.locator("#codes-picture")).to_be_visible()
+    secret = page.locator("#codes-secret").inner_text().replace(" ", "")
+    page.locator("#codes-code").fill(pyotp.TOTP(secret).at(now))
+    page.locator("#codes-go").click()
+    expect(page.locator("#codes-state")).to_have_text("Codes are on.")
+    recovery = page.locator("#codes-recovery pre").inner_text().split()
+    page.get_by_role("button", name="Sign out").click()
+
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    code = page.locator("#code")
+    expect(code).to_be_visible()
+    code.fill(recovery[0])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Sign in")

@@ -244,6 +244,8 @@ MATRIX: Mapping[str, Row] = {
     "DELETE /api/v1/documents/{document}": Row(
         WRITERS, lambda world: Call({"document": world.document(COLLECTION(world))}), HIDDEN
     ),
+    "GET /api/v1/documents/{document}/readers": Row(MANAGERS, of_document(), HIDDEN),
+    "PUT /api/v1/documents/{document}/readers": Row(MANAGERS, of_document(json={}), HIDDEN),
     "GET /api/v1/documents/{document}/text": DOCUMENT_READ,
     "GET /api/v1/documents/{document}/chunks": DOCUMENT_READ,
     "GET /api/v1/documents/{document}/report": DOCUMENT_READ,

@@ -170,10 +170,10 @@ async def test_nobody_rises_above_themselves(world: World) -> None:
             assert (await http.request(method, path, json=body)).status_code == 403, (method, path, body)
 
 
-@pytest.mark.parametrize("deed", ["suspend", "revoke", "grant"])
+@pytest.mark.parametrize("deed", ["suspend", "revoke", "grant", "readers"])
 async def test_a_running_answer_ends_within_two_seconds_of(world: World, deed: str) -> None:
     access, collection = world.service.app.access, world.granted()
-    world.document(collection)
+    document = world.document(collection)
     body = {"question": "What is the plan?", "collection": collection, "stream": True}
     async with served(world.service) as http:
         async with http.stream("POST", "/api/v1/ask", json=body, headers=world.headers("reader")) as answer:
@@ -186,6 +186,8 @@ async def test_a_running_answer_ends_within_two_seconds_of(world: World, deed: s
                 access.people.suspend(world.people["reader"], COMMAND_LINE)
             elif deed == "revoke":
                 access.keys.revoke(access.keys.keys(world.people["reader"])[0].id, COMMAND_LINE)
+            elif deed == "readers":
+                access.readers.set(document, COMMAND_LINE, people=["writer"])
             else:
                 given = [g for g in access.grants.grants(collection) if g.name == "reader"]
                 access.grants.revoke(given[0].id, COMMAND_LINE)
