@@ -80,6 +80,7 @@ soak: $(VENV)/.installed-dev ## Two thousand requests with leavers over the engi
 bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their references; keeps bench/results/
 	$(BIN)/footnote bench ingest
 	$(BIN)/footnote bench generate
+	$(BIN)/footnote bench serve
 
 eval: $(DATA)/.sample-ingested ## Run the golden questions of the sample collection through the whole service
 	$(BIN)/footnote --data $(DATA) eval run samples/merrowdeck/golden.jsonl --collection $(SAMPLE_COLLECTION)

@@ -11,6 +11,7 @@ _COMMANDS = {
     "search": "bench.search:search_command",
     "hybrid": "bench.hybrid_command:hybrid_command",
     "generate": "bench.generate:generate_command",
+    "serve": "bench.serve:serve_command",
 }
 
 

@@ -1,19 +1,22 @@
 """Prompts of a wanted length, as answering makes them: a rule, invented passages, a question. Knows no measurement."""
 
-from rag.llm.engine import LocalEngine
+from collections.abc import Callable, Sequence
+
 from rag.llm.generator import GenerationRequest, Message
+
+Counter = Callable[[Sequence[Message]], int]  # the tokens of a prompt, as the model counts them
 
 
 class Prompts:
     """No two prompts with different marks are equal, nor do they share more than the rule."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self._engine = engine
+    def __init__(self, count: Counter) -> None:
+        self._count = count
 
     def request(self, length: int, mark: str, max_tokens: int) -> GenerationRequest:
         """A prompt of at least `length` tokens and at most a sentence more."""
         passages, n = f"Manual {mark}.", 0
-        while self._engine.count_tokens(_messages_of(passages)) < length:
+        while self._count(_messages_of(passages)) < length:
             n += 1
             passages += f" Step {n} of part {mark}: hold the lower button for {n} seconds until lamp {n} turns green."
         return GenerationRequest(_messages_of(passages), max_tokens=max_tokens, tenant=mark)

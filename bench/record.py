@@ -34,16 +34,25 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def record(
-    ratios: Mapping[str, float], figures: Mapping[str, Any], packages: tuple[str, ...], output: Path
+    ratios: Mapping[str, float],
+    figures: Mapping[str, Any],
+    packages: tuple[str, ...],
+    output: Path,
+    wanted: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Keep a measurement as JSON under `output` and return it. Ratios: larger is better for us."""
-    result = {
+    """Keep a measurement as JSON under `output` and return it. Ratios: larger is better for us.
+
+    `wanted`: what some of the ratios are to be at least.
+    """
+    result: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
         "figures": {name: round(v, 6) if isinstance(v, float) else v for name, v in figures.items()},
         "machine": machine(),
         "versions": versions(*packages),
     }
+    if wanted:
+        result["wanted"] = {name: round(least, 3) for name, least in wanted.items() if name in ratios}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result

@@ -15,6 +15,7 @@ from index.catalog import Catalog, CollectionInfo
 from index.embedder import Embedder
 from index.errors import FootnoteError
 from rag.calibration import packaged
+from rag.carbon import Carbon
 from rag.collection_rules import evidence_threshold
 from rag.compose import quote
 from rag.course import Ask, Course
@@ -90,6 +91,7 @@ class Answerer:
         self._history = history
         self._settings = settings
         self._prices = Prices.read(settings.price_models, settings.price_currency)
+        self._carbon = Carbon.by(settings)
         self.grounding = grounding or Grounding.packaged(embedder)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="grounding")
         self._speaker = Speaker(embedder, self.grounding.verifier, settings, self._run)
@@ -200,7 +202,8 @@ class Answerer:
             "support_threshold": self._settings.answer_support_threshold,
         }
         trace = Trace(ask.question, question, earlier, settings, model=new.model)
-        return Course(ask, question, parts_of(question), begun, generator, empty, trace, prices=self._prices)
+        parts, prices, carbon = parts_of(question), self._prices, self._carbon
+        return Course(ask, question, parts, begun, generator, empty, trace, prices=prices, carbon=carbon)
 
     def _check(self, ask: Ask) -> tuple[list[CollectionInfo], Generator | None, list[str]]:
         """Everything that can be wrong with a question before it costs anything."""

@@ -31,6 +31,7 @@ from rag.answer import Answerer, Grounding
 from rag.errors import DataFolderUnusable
 from rag.history import History
 from rag.llm.registry import Models
+from rag.processors import shares
 from rag.reading import Reader
 from rag.review import Review
 from rag.settings import Settings
@@ -309,7 +310,7 @@ def open_model(settings: Settings, model: str | None = None) -> Embedder:
         model=model or settings.embedder_model,
         backend=settings.embedder_backend,
         precision=settings.embedder_precision,
-        threads=settings.embedder_threads,
+        threads=shares(settings).embedder,
         cache_folder=settings.data / "models",
     )
 
@@ -329,7 +330,7 @@ def _reader(settings: Settings) -> Reader | None:
         # Imported here: OpenVINO takes a third of a second, which commands that answer nothing need not wait for.
         from rag.reader import OpenVINOReader
 
-        return OpenVINOReader(settings.data / "models", settings.embedder_precision, settings.embedder_threads)
+        return OpenVINOReader(settings.data / "models", settings.embedder_precision, shares(settings).embedder)
     except (EmbedderUnavailable, ImportError) as error:
         logger.warning("%s; evidence is judged by words and vectors alone, less well", error)
         return None

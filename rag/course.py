@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
 from index.filters import Filters
+from rag.carbon import Carbon
 from rag.events import (
     AnswerEvent,
     AnswerUsage,
@@ -74,6 +75,7 @@ class Course:
     error: str = ""
     stored: bool = False
     prices: Prices = field(default_factory=Prices)
+    carbon: Carbon = field(default_factory=Carbon)
     began: float = field(default_factory=time.perf_counter)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -144,7 +146,14 @@ class Course:
             cost=self.prices.cost(self.trace.model, used) if used else 0.0,
             currency=self.prices.currency,
             ms={name: round(value, 1) for name, value in ms.items()},
+            grams_co2=self._grams_co2(ms["total"] - ms["queue"]),
         )
+
+    def _grams_co2(self, worked: float) -> float | None:
+        """`worked` in milliseconds."""
+        used = self.trace.usage
+        remote = ":" in self.trace.model and used is not None
+        return self.carbon.grams(worked / 1000, used.prompt_tokens + used.completion_tokens if remote and used else 0)
 
     def ending(self) -> Ending:
         """What is to be stored."""

@@ -127,6 +127,7 @@ class AnswerUsage:
     cost: float
     currency: str
     ms: Mapping[str, float]  # queue, retrieve, evidence, verify, first_token, total
+    grams_co2: float | None = None  # an estimate; None where none was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from index.rows import Listing
 from index.schema import utc_now
 from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
 from rag.events import AnswerUsage, Citation, Notice, Source, SourceSpan, Status, Verdict
-from rag.schema import Answer, Conversation
+from rag.schema import Answer, Conversation, Spending
 
 StoredStatus = Literal["running", "answered", "quoted", "abstained", "stopped", "failed"]
 MOST_LISTED = 200
@@ -303,11 +303,12 @@ class History:
             return _info(row, count)
 
     def delete_conversation(self, conversation: str, tenant: str | None = None) -> bool:
-        """Delete a conversation with its answers and traces; False when there was none."""
+        """Delete a conversation with its answers and traces; False when there was none. Their cost stays counted."""
         statement = delete(Conversation).where(Conversation.id == conversation)
         if tenant is not None:
             statement = statement.where(Conversation.tenant == tenant)
         with self._database.write() as session:
+            _keep_spendings(session, conversation, tenant)
             return bool(session.execute(statement.returning(Conversation.key)).all())
 
     def answer(self, answer: str, tenant: str | None = None) -> AnswerRecord:
@@ -341,6 +342,27 @@ class History:
 
 def _new_id(prefix: str) -> str:
     return prefix + secrets.token_hex(12)
+
+
+def _keep_spendings(session: Session, conversation: str, tenant: str | None) -> None:
+    """Without them whoever deletes their conversations would have a budget without end."""
+    query = select(Answer, Conversation.tenant).join(Conversation, Conversation.key == Answer.conversation)
+    query = query.where(Conversation.id == conversation)
+    if tenant is not None:
+        query = query.where(Conversation.tenant == tenant)
+    for answer, person in session.execute(query).all():
+        session.add(
+            Spending(
+                person=person,
+                credential=answer.credential,
+                model=answer.model,
+                collections=answer.collections,
+                prompt_tokens=answer.usage.get("prompt_tokens", 0),
+                completion_tokens=answer.usage.get("completion_tokens", 0),
+                cost=answer.usage.get("cost", 0.0),
+                created_at=answer.created_at,
+            )
+        )
 
 
 def _conversation(session: Session, id: str, tenant: str | None, *, or_shared: bool = False) -> Conversation:

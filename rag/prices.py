@@ -45,6 +45,10 @@ class Prices:
             table[name.strip()] = Price(prompt, answer, cached)
         return cls(table, currency)
 
+    def most(self, usage: Usage) -> float:
+        """What this would cost with the dearest model of the table."""
+        return max((self.cost(model, usage) for model in self._table), default=0.0)
+
     def cost(self, model: str, usage: Usage) -> float:
         """In the currency of the table."""
         price = self._table.get(model)

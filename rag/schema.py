@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from index.schema import Base, Key, UTCDateTime, utc_now
@@ -52,6 +52,23 @@ class Answer(Base):
     error: Mapped[str] = mapped_column(Text)  # one line; empty when nothing failed
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Spending(Base):
+    """What one answer took that is not stored: of a plain chat, or of a conversation that was deleted."""
+
+    __tablename__ = "spendings"
+    __table_args__ = (Index("ix_spendings_person", "person", "created_at"), {"sqlite_autoincrement": True})
+
+    key: Mapped[int] = mapped_column(Key, primary_key=True)
+    person: Mapped[str] = mapped_column(String(64))
+    credential: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(200))
+    collections: Mapped[list[str]] = mapped_column(JSON)
+    prompt_tokens: Mapped[int] = mapped_column(Integer)
+    completion_tokens: Mapped[int] = mapped_column(Integer)
+    cost: Mapped[float] = mapped_column(Float(53))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
 
 
 class Feedback(Base):

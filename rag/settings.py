@@ -72,6 +72,8 @@ class Settings:
     limit_month_cost: float = _setting(0.0, "The same for cost in 30 days. 0: any.")
     limit_key_tokens: int = _setting(0, "Tokens that one API key may use in 24 hours, beside its person's. 0: any.")
     limit_key_cost: float = _setting(0.0, "What one API key's answers may cost in 24 hours. 0: any.")
+    limit_key_month_tokens: int = _setting(0, "Tokens that one API key may use in 30 days. 0: any.")
+    limit_key_month_cost: float = _setting(0.0, "What one API key's answers may cost in 30 days. 0: any.")
     limit_unknown: int = _setting(60, "Requests a minute of one address without a good credential. 0: any.")
     limit_sign_ins: int = _setting(10, "Attempts a minute to sign in from one address, and to one name. 0: any.")
 
@@ -222,6 +224,11 @@ class Settings:
         (), "Prices per million tokens of prompt and answer (and cached prompt), as in `openai:gpt-x=0.5/1.5`."
     )
     price_currency: str = _setting("USD", "Currency of the prices.")
+    carbon_grams_per_kwh: float = _setting(
+        0.0, "Carbon dioxide of your electricity, to estimate that of each answer. 0: nothing is estimated."
+    )
+    carbon_watts: float = _setting(65.0, "What this machine draws while it answers, for that estimate.")
+    carbon_remote_wh: float = _setting(0.3, "Watt hours per 1,000 tokens of a remote model, for that estimate.")
     remote_timeout_seconds: float = _setting(60.0, "Longest silence of a remote model before its answer is given up.")
 
     answer_passages: int = _setting(8, "Passages retrieved for a question.")

@@ -1,17 +1,18 @@
-"""What was answered, and what it cost, by day, person and model; read from the stored answers. Writes nothing.
+"""What was answered, and what it cost, by day, person and model: of stored answers, and of those that are not stored.
 
-Knows no HTTP. Answers whose conversation was deleted are no longer counted.
+Knows no HTTP and no limit.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, String, cast, func, select
+from sqlalchemy import String, cast, func, select, union_all
 
 from index.database import Database
-from rag.schema import Answer, Conversation
+from rag.schema import Answer, Conversation, Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,82 +46,89 @@ class UsageLine:
 
 
 class Usage:
-    """Sums over the answers. Safe to use from many threads."""
+    """Sums over the answers, stored or not. Safe to use from many threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def note(self, person: str, credential: str, model: str, tokens: tuple[int, int], cost: float = 0.0) -> None:
+        """Count an answer that is not stored. `tokens`: of its prompt and of what was said."""
+        with self._database.write() as session:
+            session.add(
+                Spending(
+                    person=person,
+                    credential=credential,
+                    model=model,
+                    collections=[],
+                    prompt_tokens=tokens[0],
+                    completion_tokens=tokens[1],
+                    cost=cost,
+                )
+            )
+
     def spent(self, person: str, since: datetime, credential: str | None = None) -> Spent:
         """What a person (id), or one of their keys (id), has spent since a moment."""
-        query = select(*_SUMS).join(Conversation, Conversation.key == Answer.conversation)
+        query = select(*_SUMS).where(_all.c.person == person, _all.c.created_at >= since)
         if credential is not None:
-            query = query.where(Answer.credential == credential)
+            query = query.where(_all.c.credential == credential)
         with self._database.read() as session:
-            row = session.execute(query.where(Conversation.tenant == person, Answer.created_at >= since)).one()
-        return _spent(row)
+            return _spent(session.execute(query).one())
 
     def lines(self, since: datetime, until: datetime, person: str | None = None) -> tuple[UsageLine, ...]:
         """One line per day, person and model in [since, until), newest day first."""
-        day: Any = func.date(Answer.created_at)
-        query: Select[Any] = (
-            select(day, Conversation.tenant, Answer.model, *_SUMS)
-            .join(Conversation, Conversation.key == Answer.conversation)
-            .where(Answer.created_at >= since, Answer.created_at < until)
-            .group_by(day, Conversation.tenant, Answer.model)
-            .order_by(day.desc(), Conversation.tenant, Answer.model)
-        )
-        if person is not None:
-            query = query.where(Conversation.tenant == person)
-        with self._database.read() as session:
-            return tuple(
-                UsageLine(str(row[0]), row[1], row[2], _spent(row[3:])) for row in session.execute(query).all()
-            )
+        rows = self._rows((_DAY, _all.c.person, _all.c.model), since, until, person)
+        return tuple(UsageLine(str(row[0]), row[1], row[2], _spent(row[3:])) for row in rows)
 
     def lines_by_keys(self, since: datetime, until: datetime, person: str | None = None) -> tuple[UsageLine, ...]:
         """One line per day, person, key and model in [since, until), newest day first."""
-        day: Any = func.date(Answer.created_at)
-        query: Select[Any] = (
-            select(day, Conversation.tenant, Answer.credential, Answer.model, *_SUMS)
-            .join(Conversation, Conversation.key == Answer.conversation)
-            .where(Answer.created_at >= since, Answer.created_at < until)
-            .group_by(day, Conversation.tenant, Answer.credential, Answer.model)
-            .order_by(day.desc(), Conversation.tenant, Answer.credential, Answer.model)
-        )
-        if person is not None:
-            query = query.where(Conversation.tenant == person)
-        with self._database.read() as session:
-            return tuple(
-                UsageLine(str(row[0]), row[1], row[3], _spent(row[4:]), credential=row[2])
-                for row in session.execute(query).all()
-            )
+        rows = self._rows((_DAY, _all.c.person, _all.c.credential, _all.c.model), since, until, person)
+        return tuple(UsageLine(str(row[0]), row[1], row[3], _spent(row[4:]), credential=row[2]) for row in rows)
 
     def lines_by_collections(
         self, since: datetime, until: datetime, person: str | None = None
     ) -> tuple[UsageLine, ...]:
         """One line per day, model and set of collections that were asked together, newest day first."""
-        day: Any = func.date(Answer.created_at)
-        asked: Any = cast(Answer.collections, String)
-        query: Select[Any] = (
-            select(day, asked, Answer.model, *_SUMS)
-            .join(Conversation, Conversation.key == Answer.conversation)
-            .where(Answer.created_at >= since, Answer.created_at < until)
-            .group_by(day, asked, Answer.model)
-            .order_by(day.desc(), asked, Answer.model)
-        )
+        rows = self._rows((_DAY, _all.c.collections, _all.c.model), since, until, person)
+        return tuple(UsageLine(str(row[0]), "", row[2], _spent(row[3:]), tuple(json.loads(row[1]))) for row in rows)
+
+    def _rows(self, by: Sequence[Any], since: datetime, until: datetime, person: str | None) -> Sequence[Any]:
+        """What these columns tell apart, with its sums; ordered by them, the newest day first."""
+        query = select(*by, *_SUMS).where(_all.c.created_at >= since, _all.c.created_at < until)
         if person is not None:
-            query = query.where(Conversation.tenant == person)
+            query = query.where(_all.c.person == person)
+        query = query.group_by(*by).order_by(by[0].desc(), *by[1:])
         with self._database.read() as session:
-            return tuple(
-                UsageLine(str(row[0]), "", row[2], _spent(row[3:]), tuple(json.loads(row[1])))
-                for row in session.execute(query).all()
-            )
+            return session.execute(query).all()
 
 
+_all = union_all(
+    select(
+        Conversation.tenant.label("person"),
+        Answer.credential.label("credential"),
+        Answer.model.label("model"),
+        cast(Answer.collections, String).label("collections"),
+        Answer.usage["prompt_tokens"].as_integer().label("prompt_tokens"),
+        Answer.usage["completion_tokens"].as_integer().label("completion_tokens"),
+        Answer.usage["cost"].as_float().label("cost"),
+        Answer.created_at.label("created_at"),
+    ).join(Conversation, Conversation.key == Answer.conversation),
+    select(
+        Spending.person,
+        Spending.credential,
+        Spending.model,
+        cast(Spending.collections, String),
+        Spending.prompt_tokens,
+        Spending.completion_tokens,
+        Spending.cost,
+        Spending.created_at,
+    ),
+).subquery("spent")
+_DAY: Any = func.date(_all.c.created_at)
 _SUMS = (
-    func.count(Answer.key),
-    func.sum(Answer.usage["prompt_tokens"].as_integer()),
-    func.sum(Answer.usage["completion_tokens"].as_integer()),
-    func.sum(Answer.usage["cost"].as_float()),
+    func.count(),
+    func.sum(_all.c.prompt_tokens),
+    func.sum(_all.c.completion_tokens),
+    func.sum(_all.c.cost),
 )
 
 

@@ -54,6 +54,10 @@ class Limits:
         self._held[key] = held + 1
         return lambda: self._give_back(key)
 
+    def held(self, kind: str, name: str) -> int:
+        """How many places are taken now."""
+        return self._held.get(f"{kind} {name}", 0)
+
     def _give_back(self, key: str) -> None:
         left = self._held.get(key, 0) - 1
         if left > 0:

@@ -79,7 +79,7 @@ class OpenAIController(Controller):
                 raise
             return sse.EventStream(_chunks(data, answer), on_close=lambda: running.leave(answer))
         permit.told["model"] = data.model
-        return await plain_chat(app, data, request, permit.caller.tenant or "")
+        return await plain_chat(app, data, request, permit)
 
     @get("/models", sync_to_thread=True, opt=known("read"))
     def list_models(self, app: AppPart, permit: PermitPart) -> dict[str, Any]:

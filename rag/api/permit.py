@@ -23,21 +23,20 @@ from index.rows import CollectionInfo, DocumentInfo
 from index.schema import utc_now
 from ingest.errors import NoSuchJob
 from ingest.job import BatchInfo, JobInfo
-from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn, TooMany
+from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn
 from rag.access.limits import Limits
 from rag.access.policy import LEVELS, OPEN, Caller, Level, Scope
 from rag.api.credentials import Credentials
 from rag.api.sight import Sight
 from rag.app import App
+from rag.budget import Budget, check_budget, likely_spending
 from rag.errors import NoSuchAnswer
 from rag.events import AnswerEvent, Sources, Started
 from rag.history import AnswerRecord
-from rag.usage import Spent
 
 Kind = Literal["collection", "document", "job", "batch", "answer"]
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATE: Final = "permit"
-_QUOTA_SECONDS: Final = 600.0  # when to try again once a day's quota is used up; it comes back bit by bit
 
 
 class Drawn(Protocol):
@@ -125,6 +124,8 @@ class Permit:
     _caller: Caller | None = None
     _why_not: NotSignedIn | None = None
     _wholes: dict[str, bool] = field(default_factory=dict)
+    # Answers of this person, and of this key, that ran when the request came.
+    beside: tuple[int, int] = (0, 0)
     _places: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -290,33 +291,39 @@ class Permit:
                     raise NotAllowed("a passage came from a collection that was not asked; nothing is shown of it")
 
     def check_quota(self) -> None:
-        """What the caller's answers took in the last 24 hours and 30 days; blocking. Raises TooMany."""
+        """What the caller's answers took in the last 24 hours and 30 days, and may take that run now; blocking.
+
+        Raises TooMany.
+        """
         caller, settings = self.caller, self.app.settings
         if caller.open:
             return
-        for days, named, tokens, cost in (
-            (1, "24 hours", settings.limit_tokens, settings.limit_cost),
-            (30, "30 days", settings.limit_month_tokens, settings.limit_month_cost),
+        for days, of_key, tokens, cost in (
+            (1, False, settings.limit_tokens, settings.limit_cost),
+            (30, False, settings.limit_month_tokens, settings.limit_month_cost),
+            (1, True, settings.limit_key_tokens, settings.limit_key_cost),
+            (30, True, settings.limit_key_month_tokens, settings.limit_key_month_cost),
         ):
-            if not tokens and not cost:
-                continue
-            self._check_spent("your answers", named, self.app.usage.spent(caller.person, _ago(days)), tokens, cost)
-        if caller.key is not None and (settings.limit_key_tokens or settings.limit_key_cost):
-            spent = self.app.usage.spent(caller.person, _ago(1), caller.key)
-            self._check_spent(
-                "this key's answers", "24 hours", spent, settings.limit_key_tokens, settings.limit_key_cost
-            )
-
-    def _check_spent(self, whose: str, named: str, spent: Spent, tokens: int, cost: float) -> None:
-        for what, used, most in (("tokens", spent.tokens, tokens), ("cost", spent.cost, cost)):
-            if 0 < most <= used:
-                raise TooMany(
-                    f"the {what} of {whose} in {named} came to {used:g} of {most:g}; ask again later", _QUOTA_SECONDS
+            if (tokens or cost) and (caller.key is not None or not of_key):
+                spent = self.app.usage.spent(caller.person, _ago(days), caller.key if of_key else None)
+                check_budget(
+                    "this key's answers" if of_key else "your answers",
+                    "24 hours" if days == 1 else f"{days} days",
+                    Budget(spent, tokens, cost),
+                    self.beside[of_key],
+                    likely_spending(settings),
                 )
 
     def hold(self, kind: str, most: int) -> None:
         """Take a place until the request ends. Raises TooMany."""
         self._places.append(self.limits.hold(kind, self.caller.identity, most))
+
+    def hold_beside(self, caller: Caller) -> tuple[int, int]:
+        """How many answers this person, and this key, has running; this request counts for those that follow."""
+        names = (caller.person, caller.key or "")
+        found = tuple(self.limits.held("answers", name) for name in names)
+        self._places += [self.limits.hold("answers", name, 0) for name in names if name]
+        return found[0], found[1]
 
     def close(self) -> None:
         """The request has ended."""
@@ -397,6 +404,8 @@ def _count(permit: Permit, rule: Rule) -> None:
         limits.take("uploads", caller.identity, settings.limit_uploads)
     if rule.counted:
         permit.hold(rule.counted, settings.limit_streams)
+    if rule.counted == "streams":
+        permit.beside = permit.hold_beside(caller)
 
 
 def _unknown_collection(name_or_id: str) -> str:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 from litestar import Request, Response
 
+from rag.access.policy import Caller
 from rag.api import sse
 from rag.api.ask import while_connected
 from rag.api.openai_schemas import (
@@ -20,23 +22,25 @@ from rag.api.openai_schemas import (
     logprobs_json,
     usage_json,
 )
+from rag.api.permit import Permit
 from rag.app import App
 from rag.errors import EgressDenied
-from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, TextDelta, TokenChance, Usage
+from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Generator, TextDelta, TokenChance, Usage
 
 _FINISH: Final = {"stop": "stop", "length": "length", "cancelled": "stop"}
 
 
-async def plain_chat(app: App, data: ChatRequest, request: Request[Any, Any, Any], tenant: str) -> Response[Any]:
-    """Generation without retrieval, by a local model."""
+async def plain_chat(app: App, data: ChatRequest, request: Request[Any, Any, Any], permit: Permit) -> Response[Any]:
+    """Generation without retrieval, by a local model. What it takes counts as what answers take."""
     data.question()
+    await asyncio.to_thread(permit.check_quota)
     generator = await asyncio.to_thread(app.models.get, data.model)
     if not generator.local:
         raise EgressDenied(
             f"model {data.model!r} is remote, and without a collection no rule lets text leave this site; "
             f"ask a collection that allows it: {PREFIX}<collection>:{data.model}"
         )
-    events = generator.stream(_generation(app, data, tenant))
+    events = _counted(app, permit.caller, generator, _generation(app, data, permit.caller.tenant or ""))
     first = await while_connected(request, _next(events))
     if data.stream:
         return sse.EventStream(_plain_chunks(data, _rejoined(first, events)))
@@ -65,6 +69,33 @@ def _generation(app: App, data: ChatRequest, tenant: str) -> GenerationRequest:
         grammar=data.grammar_text(),
         alternatives=data.top_logprobs or 0 if data.logprobs else None,
     )
+
+
+async def _counted(
+    app: App, caller: Caller, generator: Generator, request: GenerationRequest
+) -> AsyncGenerator[GenerationEvent, None]:
+    """The events; what was read and said is noted at the end, also where the asker leaves before it."""
+    said, usage = 0, None
+    events = cast("AsyncGenerator[GenerationEvent, None]", generator.stream(request))
+    try:
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    said += 1
+                elif isinstance(event, Finished):
+                    usage = event.usage
+                    await asyncio.to_thread(_note, app, caller, generator.name, usage)
+                yield event
+    finally:
+        if usage is None and said:
+            # Not waited for: whoever has left is not to hold the connection's place.
+            prompt = generator.count_tokens(request.messages)
+            work = partial(_note, app, caller, generator.name, Usage(prompt, 0, said))
+            asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _note(app: App, caller: Caller, model: str, usage: Usage) -> None:
+    app.usage.note(caller.tenant or "", caller.key or "", model, (usage.prompt_tokens, usage.completion_tokens))
 
 
 async def _rejoined(

@@ -119,7 +119,7 @@ def usage_json(usage: AnswerUsage) -> dict[str, Any]:
         "cost": usage.cost,
         "currency": usage.currency,
         "ms": dict(usage.ms),
-    }
+    } | ({} if usage.grams_co2 is None else {"grams_co2": usage.grams_co2})
 
 
 class Transcript:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from rag.events import (
     Verdict,
     Waiting,
 )
+from rag.processors import BATCH_NICE, step_back
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, as_json: 
     from rag.cli.batching import answer_batch, read_questions
 
     questions = read_questions(batch[0])
-    os.nice(10)  # whoever asks the server meanwhile goes first
+    step_back(BATCH_NICE)  # whoever asks the server meanwhile goes first
     app = open_app(ctx)
 
     async def answered(request: Ask) -> dict[str, Any]:

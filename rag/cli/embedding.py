@@ -3,7 +3,6 @@
 A running service and its workers take the new one by themselves; nothing is restarted.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +17,7 @@ from index.pgvector import drop_tables
 from index.reembed import build_and_switch
 from rag.app import check_data_folder, open_model, serving_embedder
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
-
-_NICE = 10  # whoever asks meanwhile comes first
+from rag.processors import BATCH_NICE, step_back
 
 
 @click.command("embed")
@@ -54,7 +52,7 @@ def embed(ctx: click.Context, name: str | None, undo: bool, drop_old: bool, as_j
         new = open_model(settings, model)
         ctx.call_on_close(new.close)
         generations.begin((present.stamp.key, now[1] if now else settings.embedder_model), (new.stamp.key, model))
-        os.nice(_NICE)
+        step_back(BATCH_NICE)  # whoever asks meanwhile comes first
         start = time.monotonic()
         with _shown() as bar:
             task = bar.add_task("embedding", total=None)

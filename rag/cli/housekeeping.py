@@ -20,6 +20,7 @@ from index.errors import FootnoteError
 from index.generations import Generations
 from rag.cli.show import json_option, print_json, print_table, settings_of
 from rag.llm.registry import Models
+from rag.processors import shares
 from rag.settings import Settings, is_secret, setting_name, settings_page
 
 _ENOUGH_MEMORY = 4 * 1024**3
@@ -90,6 +91,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _build()
     yield _model_file(settings)
     yield from _embedding_models(settings)
+    yield from _shares(settings)
 
 
 def _python() -> Finding:
@@ -120,6 +122,13 @@ def _memory() -> Finding:
     if free < _ENOUGH_MEMORY:
         return Finding("memory", "warning", detail, "4 GiB are comfortable; close other programs")
     return Finding("memory", "ok", detail)
+
+
+def _shares(settings: Settings) -> Iterator[Finding]:
+    for share in shares(settings).listing():
+        back = f", steps back by {share.nice}" if share.nice else ""
+        threads = "1 thread" if share.threads == 1 else f"{share.threads} threads"
+        yield Finding(share.work, "ok", f"{threads}{back}: {share.why}")
 
 
 def _disk(folder: Path) -> Finding:

@@ -20,6 +20,7 @@ from rag.cli.show import json_option, messages, print_json, print_table, setting
 from rag.errors import BadRequest
 from rag.llm.registry import ModelDescription, Models
 from rag.llm.shelf import LOCAL, ModelEntry
+from rag.processors import OPTIMIZE_NICE, shares, step_back
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -163,11 +164,10 @@ def tune_command(
     as_json: bool,
 ) -> None:
     """Teach NAME by examples. The adapter becomes a new version, which speaks only if held-out examples go better."""
-    from rag.llm.local import physical_cores
     from rag.llm.lora import Plan
     from rag.tuning import examples_of, tune
 
-    threads = settings_of(ctx).model_threads or physical_cores()
+    threads = shares(settings_of(ctx)).model
     database = open_database(ctx) if accepted else None
     plan = Plan(rank=rank, alpha=2 * rank, epochs=epochs, steps=steps, rate=rate, threads=threads)
     found = list(examples_of(files, database))
@@ -256,12 +256,11 @@ def optimize_command(
     as_json: bool,
 ) -> None:
     """Convert a local model into what is fastest on this processor without getting worse, and let that speak."""
-    from rag.llm.local import physical_cores
     from rag.llm.optimize import KINDS, Candidate, optimize
 
     settings = settings_of(ctx)
     if gently:
-        os.nice(19)
+        step_back(OPTIMIZE_NICE)
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise BadRequest(f"{', '.join(unknown)} cannot be tried; kinds are {', '.join(KINDS)}")
     registry = _models(ctx)
@@ -278,7 +277,7 @@ def optimize_command(
         base,
         judged_by,
         most_loss=settings.model_optimize_loss if loss is None else loss,
-        threads=_threads(settings, physical_cores()),
+        threads=_threads(settings),
         kinds=kinds or KINDS,
         rounds=rounds,
         say=say,
@@ -324,10 +323,10 @@ def _base_of(registry: Models, name: str) -> Path:
     return registry.shelf.path(registry.contents().entry(name).source)
 
 
-def _threads(settings: Settings, cores: int) -> int:
+def _threads(settings: Settings) -> int:
     """All threads by the clock where the machine is quiet; else one thread by the time it had a processor."""
     quiet = os.getloadavg()[0] < _QUIET * (psutil.cpu_count() or 1)
-    return (settings.model_threads or cores) if quiet else 1
+    return shares(settings).model if quiet else 1
 
 
 def _text_of(catalog: Catalog, names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from index.errors import FootnoteError
+from rag.processors import let_waiting_threads_sleep
 from rag.settings import load_settings
 
 # name -> (module, what it does). A module loads when its command is called, so that `footnote --help` is quick.
@@ -99,9 +100,7 @@ def main(ctx: click.Context, data: Path | None, verbose: bool) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # llama.cpp's threads wait for each other by spinning. Where another process wants the same processors, each wait
-    # then lasts a time slice: 80 times slower words. After 1,000 turns they sleep; read when the library is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    let_waiting_threads_sleep(os.environ)
     ctx.obj = (settings, origin)
 
 

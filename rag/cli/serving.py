@@ -9,6 +9,7 @@ import click
 
 from rag.app import worker_parts
 from rag.cli.show import settings_of
+from rag.processors import WORKER_NICE, step_back
 from rag.serve import run_server
 from rag.settings import Settings, override
 
@@ -41,6 +42,8 @@ def serve(ctx: click.Context, host: str | None, port: int | None, workers: int |
 @click.pass_context
 def worker(ctx: click.Context, parent: int | None) -> None:
     """Run one ingestion worker until it is told to stop."""
+    if parent is not None:
+        step_back(WORKER_NICE)  # beside a server, those who ask go first
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:

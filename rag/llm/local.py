@@ -1,10 +1,7 @@
 """Builds the engine of one GGUF file: weights, memory, template, thread. Knows no settings table, no registry."""
 
 import logging
-import os
 from pathlib import Path
-
-import psutil
 
 from rag.llm.devices import layers_for
 from rag.llm.engine import LocalEngine
@@ -13,6 +10,7 @@ from rag.llm.llama import LlamaContext, LlamaModel
 from rag.llm.memory import check_memory, plan_memory
 from rag.llm.template import CHATML, PLAIN, ChatTemplate
 from rag.llm.tokens import PromptMaker
+from rag.processors import physical_cores
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +64,3 @@ def chat_template(model: LlamaModel) -> ChatTemplate:
     first, last = model.edges
     otherwise = CHATML if "<|im_start|>" in model.special else PLAIN
     return ChatTemplate(model.chat_template or otherwise, first=first, last=last)
-
-
-def physical_cores() -> int:
-    """Cores this process may use, without hyperthreads: a second thread on a core only makes both wait."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))

@@ -18,6 +18,7 @@ from rag.llm.gguf import read_header
 from rag.llm.local import open_local_engine
 from rag.llm.router import POLICIES, RoutedGenerator
 from rag.llm.shelf import LOCAL, ModelEntry, ModelVersion, Shelf, ShelfContents, quantisation_of
+from rag.processors import shares
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -259,7 +260,7 @@ class Models:
             sequences=s.model_sequences,
             context_tokens=s.model_context_tokens,
             queue=s.model_queue,
-            threads=s.model_threads,
+            threads=shares(s).model,
             gpu_layers=s.model_gpu_layers,
             kv=s.model_kv,
             longest_wait=s.model_wait_seconds,

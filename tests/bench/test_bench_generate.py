@@ -27,7 +27,11 @@ def test_every_scene_has_its_figures(tmp_path):
         "tokens_per_second_8_streams_against_bare",
         "answers_per_second_8_askers",
         "answers_per_second_8_askers_600",
+        "seconds_between_tokens_beside_1000_p95_as_wanted",
+        "python_share_of_decoding_1_stream_as_wanted",
+        "python_share_of_decoding_8_streams_as_wanted",
     }
+    assert kept["wanted"]["answers_per_second_8_askers"] == 5.0
     shares = {"python_share_of_decoding_1_stream", "python_share_of_decoding_8_streams"}
     assert shares | {"seconds_between_tokens_beside_1000_p95", "seconds_taken"} <= set(kept["figures"])
     assert all(value > 0 for value in kept["ratios"].values())

@@ -10,10 +10,11 @@ import pytest
 
 from rag.errors import ContextTooLong, ModelUnavailable
 from rag.llm.decoder import Segment
-from rag.llm.generator import Finished, GenerationRequest, Message, Queued, TextDelta
+from rag.llm.generator import GenerationRequest, Message
 from rag.llm.llama import LlamaContext
 from rag.llm.local import BATCH_TOKENS, open_local_engine
 from rag.llm.registry import packaged_model
+from tests.rag.engine_scenes import told
 
 pytestmark = pytest.mark.real
 
@@ -40,19 +41,6 @@ def engine():
     engine = open_local_engine(packaged_model(), context_tokens=1024, queue=4, threads=1)
     yield engine
     engine.close()
-
-
-async def told(stream):
-    text, finished, queued = "", None, []
-    async for event in stream:
-        match event:
-            case TextDelta(text=more):
-                text += more
-            case Queued():
-                queued.append(event)
-            case Finished():
-                finished = event
-    return text, finished, queued
 
 
 def together(engine, requests):

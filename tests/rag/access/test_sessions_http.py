@@ -391,3 +391,19 @@ async def test_what_a_key_spent_is_told_and_limited_by_itself(build: Callable[..
     assert sorted(line["answers"] for line in lines) == [1, 1]
     assert second.info.id in {line["key"] for line in lines}
     assert {line["name"] for line in lines} == {"reader"}
+
+
+async def test_a_key_has_a_budget_for_the_month_and_plain_chats_and_deletions_do_not_get_around_it(
+    build: Callable[..., Service],
+) -> None:
+    world = populate(build("The plan is long.", limit_key_month_tokens=10))
+    plain = {"model": "scripted", "messages": [{"role": "user", "content": "What is planned for the coming year?"}]}
+    headers = world.headers("reader")
+    async with client_of(world.service) as http:
+        first = await http.post("/v1/chat/completions", json=plain, headers=headers)
+        assert first.status_code == 200, first.text
+        refused = await http.post("/v1/chat/completions", json=plain, headers=headers)
+        assert refused.status_code == 429
+        assert "30 days" in refused.text
+        lines = (await http.get("/api/v1/usage?by=key", headers=world.headers("owner"))).json()["items"]
+    assert [(line["answers"], line["model"]) for line in lines] == [(1, "scripted")]

@@ -1,0 +1,111 @@
+"""Remote models that are real servers: a second process of this service, and the server of llama-cpp-python."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from bench.servers import our_server, peer_server
+from rag.errors import GenerationFailed, ModelUnavailable
+from rag.llm.generator import Finished, GenerationRequest, Message, TextDelta
+from rag.llm.local import open_local_engine
+from rag.llm.openai import OpenAIGenerator
+from rag.llm.registry import packaged_model
+
+pytestmark = pytest.mark.real
+
+CONTEXT = 1024
+QUESTION = "List three primary colours."
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    models = tmp_path_factory.mktemp("models")
+
+    def begin(kind):
+        shape = {"threads": 1, "context_tokens": CONTEXT}
+        if kind == "peer":
+            return peer_server(packaged_model(), **shape)
+        return our_server(packaged_model(), models, sequences=2, **shape)
+
+    return begin
+
+
+@pytest.fixture(scope="module", params=["ours", "peer"])
+def server(request, start):
+    with start(request.param) as running:
+        yield running
+
+
+def remote(server, model="local"):
+    url = f"{server.address}/v1"
+    return OpenAIGenerator(model, "sk-test", base_url=url, context_tokens=CONTEXT, silence=300.0)
+
+
+def ask(question=QUESTION, max_tokens=24):
+    return GenerationRequest((Message("system", "Be brief."), Message("user", question)), max_tokens)
+
+
+async def told(stream):
+    text, finished = "", None
+    async for event in stream:
+        match event:
+            case TextDelta():
+                text += event.text
+            case Finished():
+                finished = event
+    return text, finished
+
+
+def test_an_answer_comes_whole(server):
+    text, finished = asyncio.run(told(remote(server).stream(ask())))
+    assert text.strip()
+    assert finished.reason in ("stop", "length")
+
+
+def test_several_ask_at_once(server):
+    async def all_told():
+        model = remote(server)
+        return await asyncio.gather(*(told(model.stream(ask(f"{QUESTION} {n}", 8))) for n in range(3)))
+
+    assert all(text.strip() and finished for text, finished in asyncio.run(all_told()))
+
+
+def test_this_service_says_and_counts_the_same_from_afar(server):
+    if server.name != "ours":
+        pytest.skip("another server renders prompts in its own way")
+    engine = open_local_engine(packaged_model(), context_tokens=CONTEXT, sequences=2, threads=1)
+    try:
+        here = asyncio.run(told(engine.stream(ask())))
+    finally:
+        engine.close()
+    text, finished = asyncio.run(told(remote(server).stream(ask())))
+    assert text == here[0]
+    assert finished.reason == here[1].reason
+    assert finished.usage.prompt_tokens == here[1].usage.prompt_tokens
+    assert finished.usage.completion_tokens == here[1].usage.completion_tokens
+    with pytest.raises(ModelUnavailable, match="does not know this model"):
+        asyncio.run(told(remote(server, "nobody").stream(ask())))
+
+
+@pytest.mark.parametrize("kind", ["ours", "peer"])
+def test_a_server_that_dies_leaves_the_text_so_far(start, kind):
+    said = []
+
+    async def listen(server, model):
+        async for event in model.stream(ask("Count from one to a thousand, in words.", 800)):
+            if isinstance(event, TextDelta):
+                if not said:
+                    os.kill(server.pid, signal.SIGKILL)
+                said.append(event.text)
+
+    async def scene(server, model):
+        with pytest.raises(GenerationFailed):
+            await listen(server, model)
+        with pytest.raises(ModelUnavailable, match="cannot be reached"):
+            await told(model.stream(ask()))
+
+    with start(kind) as server:
+        asyncio.run(scene(server, remote(server)))
+    assert "".join(said).strip()
