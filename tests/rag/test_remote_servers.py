@@ -58,18 +58,28 @@ async def told(stream):
     return text, finished
 
 
+def heard(server, *requests, model="local"):
+    """What is told to each, all asking at once; the connections are closed at the end."""
+
+    async def scene():
+        speaker = remote(server, model)
+        try:
+            return await asyncio.gather(*(told(speaker.stream(request)) for request in requests))
+        finally:
+            await speaker._clients.get().close()
+
+    return asyncio.run(scene())
+
+
 def test_an_answer_comes_whole(server):
-    text, finished = asyncio.run(told(remote(server).stream(ask())))
+    [(text, finished)] = heard(server, ask())
     assert text.strip()
     assert finished.reason in ("stop", "length")
 
 
 def test_several_ask_at_once(server):
-    async def all_told():
-        model = remote(server)
-        return await asyncio.gather(*(told(model.stream(ask(f"{QUESTION} {n}", 8))) for n in range(3)))
-
-    assert all(text.strip() and finished for text, finished in asyncio.run(all_told()))
+    answers = heard(server, *(ask(f"{QUESTION} {n}") for n in range(3)))
+    assert all(text.strip() and finished for text, finished in answers)
 
 
 def test_this_service_says_and_counts_the_same_from_afar(server):
@@ -80,13 +90,13 @@ def test_this_service_says_and_counts_the_same_from_afar(server):
         here = asyncio.run(told(engine.stream(ask())))
     finally:
         engine.close()
-    text, finished = asyncio.run(told(remote(server).stream(ask())))
+    [(text, finished)] = heard(server, ask())
     assert text == here[0]
     assert finished.reason == here[1].reason
     assert finished.usage.prompt_tokens == here[1].usage.prompt_tokens
     assert finished.usage.completion_tokens == here[1].usage.completion_tokens
     with pytest.raises(ModelUnavailable, match="does not know this model"):
-        asyncio.run(told(remote(server, "nobody").stream(ask())))
+        heard(server, ask(), model="nobody")
 
 
 @pytest.mark.parametrize("kind", ["ours", "peer"])
@@ -101,10 +111,13 @@ def test_a_server_that_dies_leaves_the_text_so_far(start, kind):
                 said.append(event.text)
 
     async def scene(server, model):
-        with pytest.raises(GenerationFailed):
-            await listen(server, model)
-        with pytest.raises(ModelUnavailable, match="cannot be reached"):
-            await told(model.stream(ask()))
+        try:
+            with pytest.raises(GenerationFailed):
+                await listen(server, model)
+            with pytest.raises(ModelUnavailable, match="cannot be reached"):
+                await told(model.stream(ask()))
+        finally:
+            await model._clients.get().close()
 
     with start(kind) as server:
         asyncio.run(scene(server, remote(server)))
