@@ -183,7 +183,7 @@ async def _beside(server: Server, running: GenerationRequest, arriving: Generati
         arrived = await hear(http, server, arriving, start)
         end = time.perf_counter()
         heard = await first
-        await waiting
+        waiting.cancel()
     return arrived.first, [gap for gap, moment in heard.gaps if start < moment <= end]
 
 
