@@ -213,7 +213,7 @@ def ratios(known: Mapping[str, float]) -> dict[str, float]:
             continue
         better = ours / peer if "per_second" in what else peer / ours
         found[what if who == "ours" else name] = better
-    wanted = {"kb_per_idle_stream_ours": IDLE_KB, "seconds_between_tokens_beside_1000_p95_ours": GAP_SECONDS}
-    return found | {
-        f"{name}_as_wanted": most / max(known[name], 1e-9) for name, most in wanted.items() if name in known
-    }
+    for what, most in (("kb_per_idle_stream", IDLE_KB), ("seconds_between_tokens_beside_1000_p95", GAP_SECONDS)):
+        if (measured := known.get(f"{what}_ours")) is not None:
+            found[f"{what}_as_wanted"] = most / max(measured, 1e-9)
+    return found
