@@ -21,7 +21,7 @@ import httpx
 
 from rag.processors import let_waiting_threads_sleep
 
-START_SECONDS = 300.0  # the first start converts the embedding model
+START_SECONDS = 900.0  # the first start converts the embedding model, on a busy machine for long
 _PEER_NEEDS = ("fastapi", "sse_starlette", "starlette_context", "pydantic_settings")
 
 
