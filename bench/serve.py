@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,7 +107,7 @@ def serve_command(
             servers.append(replace(best, name="optimized"))
         scenes = Scenes(counter_of(path), tokens, time.monotonic() + 60 * minutes)
         steps: list[Callable[[], None]] = [lambda: scenes.warm(servers)]
-        steps += [lambda n=n: scenes.together(board, servers, n) for n in askers]  # type: ignore[misc]
+        steps += [partial(scenes.together, board, servers, n) for n in askers]
         steps += [lambda: scenes.beside_a_prompt(board, servers)]
         if idle:
             steps += [lambda: scenes.idle_streams(board, ours, max(askers), idle)]

@@ -171,7 +171,9 @@ def with_more_and_more_patience(kind, port, scene, reached):
 
 
 def test_silence_ends_and_is_not_paid_twice(kind, port):
-    reached = lambda _, error: "did not answer within" in str(error)  # noqa: E731
+    def reached(_: str, error: Exception) -> bool:
+        return "did not answer within" in str(error)
+
     _, error = with_more_and_more_patience(kind, port, "silent", reached)
     assert type(error) is ModelUnavailable
 
@@ -181,7 +183,10 @@ def test_silence_ends_and_is_not_paid_twice(kind, port):
 )
 def test_keep_alives_are_no_content(kind, port, scene, error_kind):
     wanted = "Hel" if error_kind is GenerationFailed else ""
-    reached = lambda text, error: text == wanted and "no content for" in str(error)  # noqa: E731
+
+    def reached(text: str, error: Exception) -> bool:
+        return text == wanted and "no content for" in str(error)
+
     _, error = with_more_and_more_patience(kind, port, scene, reached)
     assert type(error) is error_kind
 
