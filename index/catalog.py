@@ -188,8 +188,11 @@ class Catalog:
         None if it does not hold them. If `name` held other bytes, that version gives way to the document that has them.
         Raises NoSuchCollection.
         """
-        if self.find_by_hash(collection, content_hash) is None:
+        found = self.find_by_hash(collection, content_hash)
+        if found is None:
             return None
+        if found.name == name:  # nothing to write, and nobody to wait for
+            return PutOutcome(document=found.id, outcome="unchanged", version=found.version)
         with self.database.write() as session:
             row = collection_row(session, collection, lock=True)
             return settle_known_bytes(session, row, name, content_hash)
