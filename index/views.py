@@ -178,7 +178,7 @@ class Views:
     def _why(self, dense: VectorView | TableView) -> str:
         if self._in_table:
             return IN_TABLE
-        return self._limits.reason(dense.base_rows) if dense.base_rows else "no base yet: all rows are recent"
+        return self._limits.reason(dense.base_rows) if dense.base_rows else "all rows are recent ones, and each query compares with all of them, exactly"
 
     # Under the lock
 

@@ -1,4 +1,4 @@
-"""The description of the API against the API: schemathesis calls every route with what it allows.
+"""The description of the API against the API: schemathesis calls every route with what it allows, and with what not.
 
 As an owner no call may be an error of ours; as a stranger no answer may tell of what only others may read.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from schemathesis import openapi
+from schemathesis import GenerationMode, openapi
 
 from tests.rag.access.people import MARK, World, populate
 from tests.rag.conftest import Service
@@ -33,18 +33,18 @@ def address(world: World) -> Iterator[str]:
         yield found
 
 
-def complaints(address: str, headers: dict[str, str], told: str = "") -> tuple[list[str], int]:
+def complaints(
+    address: str, headers: dict[str, str], told: str = "", mode: GenerationMode = GenerationMode.POSITIVE
+) -> tuple[list[str], int]:
     """What is wrong with the answers to made-up calls, and how many routes were called."""
     description = openapi.from_url(f"{address}/api/openapi.json", headers=headers, timeout=300)
     wrong: list[str] = []
     operations = [found.ok() for found in description.get_all_operations()]
-    for operation in operations:
-        called(operation, headers, told, wrong)
-    return wrong, len(operations)
+    return wrong, sum(called(operation, headers, told, wrong, mode) for operation in operations)
 
 
-def called(operation: Any, headers: dict[str, str], told: str, wrong: list[str]) -> None:
-    """Call one route a few times, and note what is wrong."""
+def called(operation: Any, headers: dict[str, str], told: str, wrong: list[str], mode: GenerationMode) -> bool:
+    """Call one route a few times, and note what is wrong. False where no call can be wrong."""
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
@@ -53,7 +53,7 @@ def called(operation: Any, headers: dict[str, str], told: str, wrong: list[str])
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(case=operation.as_strategy())
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def call(case: Any) -> None:
         answer = case.call(headers=headers, timeout=60)
         if answer.status_code >= 500 and answer.status_code not in HONEST:
@@ -61,13 +61,25 @@ def called(operation: Any, headers: dict[str, str], told: str, wrong: list[str])
         if told and told in answer.text and told not in repr(case):
             wrong.append(f"{operation.label} tells: {answer.text[:300]}")
 
-    call()
+    try:
+        call()
+    except hypothesis.errors.Unsatisfiable:
+        if mode is GenerationMode.POSITIVE:
+            raise
+        return False
+    return True
 
 
 def test_no_call_is_an_error_of_ours(world: World, address: str) -> None:
     wrong, routes = complaints(address, world.headers("owner"))
     assert wrong == []
     assert routes > 70
+
+
+def test_no_wrong_call_is_an_error_of_ours(world: World, address: str) -> None:
+    wrong, routes = complaints(address, world.headers("owner"), mode=GenerationMode.NEGATIVE)
+    assert wrong == []
+    assert routes > 50
 
 
 def test_no_answer_tells_a_stranger_anything(world: World, address: str) -> None:

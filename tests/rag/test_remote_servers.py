@@ -82,9 +82,8 @@ def test_several_ask_at_once(server):
     assert all(text.strip() and finished for text, finished in answers)
 
 
+@pytest.mark.parametrize("server", ["ours"], indirect=True)  # another server renders prompts in its own way
 def test_this_service_says_and_counts_the_same_from_afar(server):
-    if server.name != "ours":
-        pytest.skip("another server renders prompts in its own way")
     engine = open_local_engine(packaged_model(), context_tokens=CONTEXT, sequences=2, threads=1)
     try:
         here = asyncio.run(told(engine.stream(ask())))

@@ -105,7 +105,7 @@ TEXTS: Mapping[str, str] = {
     "collections.newest": "newest of {day} UTC",
     "collections.answers": "answered by {model}",
     "collections.export": "Export",
-    "collections.index": "Meanings are compared in the index {name}: {why}.",
+    "collections.index": "Index of meanings: {name}; {why}.",
     "collections.model": "Model that answers",
     "collections.model.usual": "the usual one",
     "collections.threshold": "Evidence that answers",

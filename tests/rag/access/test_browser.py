@@ -135,7 +135,7 @@ def test_an_admin_says_who_may_use_a_collection_and_read_a_document(page: Page, 
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("handbook")
-    expect(page.get_by_text("Meanings are compared in the index")).to_be_visible()
+    expect(page.get_by_text("Index of meanings")).to_be_visible()
 
     part = page.locator("#access")
     part.locator("summary").click()
