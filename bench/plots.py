@@ -60,7 +60,7 @@ def pictures(kept: Mapping[str, Any]) -> dict[str, str]:
             values = [(side, value) for side, figures in sides.items() if (value := _value(figures, name))]
             if len(values) > 1:
                 chunks, kind = size.split()
-                note = f"{int(chunks):,} made-up vectors of 384 numbers, ours as {kind}; longer bars are larger numbers"
+                note = f"{int(chunks):,} made-up vectors of 384 numbers, ours as {kind}; logarithmic"
                 found[f"search-{chunks}-{kind}-{name}.svg"] = bars(unit, note, values)
     return found
 
