@@ -178,7 +178,9 @@ class Views:
     def _why(self, dense: VectorView | TableView) -> str:
         if self._in_table:
             return IN_TABLE
-        return self._limits.reason(dense.base_rows) if dense.base_rows else "all rows are recent ones, and each query compares with all of them, exactly"
+        if not dense.base_rows:
+            return "all rows are recent ones, and each query compares with all of them, exactly"
+        return self._limits.reason(dense.base_rows)
 
     # Under the lock
 
