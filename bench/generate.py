@@ -5,9 +5,7 @@ is kept after every scene. Knows no measure of quality.
 """
 
 import asyncio
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +16,10 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from bench.ingest import default_folder
 from bench.prompts import Prompts
-from bench.record import RESULTS, record
+from bench.record import RESULTS, record, show
 from bench.sides import Ours, Plain, Side, Timing, batched_speed
 from rag.llm.llama import build_features
 from rag.llm.optimize import optimize, this_machine
@@ -123,18 +120,6 @@ def generate_command(
         finally:
             closed(sides)
     show(result, as_json=as_json)
-
-
-def show(result: Mapping[str, Any], *, as_json: bool) -> None:
-    """The figures on standard output."""
-    if as_json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-        return
-    table = Table("figure", "value", "wanted", box=None, header_style="bold")
-    wanted = result.get("wanted", {})
-    for name, value in (result["ratios"] | result["figures"]).items():
-        table.add_row(name, str(value), f">= {wanted[name]}" if name in wanted else "")
-    Console(highlight=False).print(table)
 
 
 def opened(path: Path, converted: Path | None, threads: int) -> Sides:

@@ -1,15 +1,12 @@
 """`footnote bench hybrid`: prints and keeps what `bench/hybrid.py` measures."""
 
-import json
-import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from bench.hybrid import measure
-from bench.record import RESULTS, record
+from bench.record import RESULTS, record, show
 from rag.settings import Settings
 
 _messages = Console(stderr=True, highlight=False)
@@ -48,10 +45,4 @@ def hybrid_command(
     names = [name for name in figures if name.endswith("times_unfiltered")]
     ratios = {name.replace("times_unfiltered", "speed_vs_unfiltered"): 1 / figures[name] for name in names}
     result = record(ratios, figures, ("faiss-cpu", "tantivy", "SQLAlchemy"), output)
-    if as_json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-        return
-    table = Table("figure", "value", box=None, header_style="bold")
-    for name, value in (result["ratios"] | result["figures"]).items():
-        table.add_row(name, str(value))
-    Console(highlight=False).print(table)
+    show(result, as_json=as_json)

@@ -6,10 +6,8 @@ quality beyond the cosine of the two results.
 
 import hashlib
 import io
-import json
 import os
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +21,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
-from bench.record import RESULTS, record
+from bench.record import RESULTS, record, show
 from eval.workplace import temporary_app
 from index.embedder import Embedder
 from index.embedder_model import find_model
@@ -76,13 +73,7 @@ def ingest_command(
             work = gather(folder, app.embedder, chunks)
         ratios, figures = measure(settings, app.embedder, work, rounds)
     result = record(ratios, {"folder": folder.name} | figures, PACKAGES, output)
-    if as_json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-        return
-    table = Table("figure", "value", box=None, header_style="bold")
-    for name, value in (result["ratios"] | result["figures"]).items():
-        table.add_row(name, str(value))
-    Console(highlight=False).print(table)
+    show(result, as_json=as_json)
 
 
 def default_folder() -> Path:

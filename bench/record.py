@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -56,6 +59,18 @@ def record(
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
+
+
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """A kept measurement on standard output: a table with what was wanted, or one JSON document."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        return
+    table = Table("figure", "value", "wanted", box=None, header_style="bold")
+    wanted = result.get("wanted", {})
+    for name, value in (result["ratios"] | result["figures"]).items():
+        table.add_row(name, str(value), f">= {wanted[name]}" if name in wanted else "")
+    Console(highlight=False).print(table)
 
 
 def _cpuinfo() -> tuple[str, frozenset[str]]:

@@ -7,8 +7,6 @@ compare (`pip install hnswlib`).
 """
 
 import importlib
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +19,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
-from bench.record import RESULTS, record
+from bench.record import RESULTS, record, show
 from index.exact import best_first
 from index.follow import ChunkRows
 from index.scope import Scope
@@ -113,13 +110,7 @@ def search_command(ctx: click.Context, size: int, kind: str, peers: bool, output
         corpus = made_up(size)
     ratios, figures = measure(corpus, limits.kind(size) if kind == "auto" else kind, peers)
     result = record(ratios, figures, ("faiss-cpu", "numpy"), output)
-    if as_json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-        return
-    table = Table("figure", "value", box=None, header_style="bold")
-    for name, value in (result["ratios"] | result["figures"]).items():
-        table.add_row(name, str(value))
-    Console(highlight=False).print(table)
+    show(result, as_json=as_json)
 
 
 def measure(corpus: Corpus, kind: str, peers: bool) -> tuple[dict[str, float], dict[str, Any]]:

@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 
 from bench.askers import ask_all, client, hear, open_streams
-from bench.generate import PACKAGES, Board, converted_file, show
+from bench.generate import PACKAGES, Board, converted_file
 from bench.prompts import Counter, Prompts
-from bench.record import RESULTS, record
+from bench.record import RESULTS, record, show
 from bench.servers import Server, our_server, peer_server
 from rag.llm.generator import GenerationRequest
 from rag.llm.llama import LlamaModel, build_features

@@ -1,3 +1,5 @@
+"""Conversations and their answers as they are kept: order, owners, sharing, search, deletion."""
+
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
