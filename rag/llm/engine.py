@@ -228,9 +228,10 @@ class LocalEngine:
         return busy >= max(1, self._decoder.sequences - 1)
 
     def _step(self) -> None:
-        wants = [Want(slot.sequence, len(slot.answer.todo)) for slot in self._slots.active() if slot.answer is not None]
+        wants = self._slots.wants()
         if wants:
-            chosen = plan(wants, batch=self._decoder.batch_tokens, chunk=self._bite.tokens)
+            unread = sum(1 for want in wants if want.tokens > 1)
+            chosen = plan(wants, batch=self._decoder.batch_tokens, chunk=self._bite.tokens(unread))
             self._decode(chosen, guess=len(wants) <= FEW and all(want.tokens == 1 for want in wants))
 
     def _decode(self, wants: Sequence[Want], *, guess: bool = False) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WORTH_COPYING = 48  # tokens: below this, decoding again is about as fast as copying a sequence's memory
-MOST_BITTEN, LEAST_BITTEN = 64, 16  # tokens
+MOST_BITTEN, LEAST_BITTEN = 64, 16  # tokens, while one prompt is read beside running answers
 BLINK_SECONDS = 0.15
+MOST_BLINKS = 4
 NEARLY_EQUAL = 16  # tokens: prefixes that differ by less are equally good
 
 
@@ -59,7 +60,7 @@ def place(prompt: Sequence[int], shared: int, tenant: str, slots: Sequence[SlotV
     free = [slot for slot in slots if not slot.busy]
     if not free:
         return None
-    reuse = {slot.sequence: _reusable(prompt, shared, tenant, slot) for slot in slots}
+    reuse = {slot.sequence: reusable(prompt, shared, tenant, slot) for slot in slots}
     best = max(reuse[slot.sequence] for slot in free)
     # Of equally good slots the longest unused one goes, so that recent conversations stay in memory.
     target = min((slot for slot in free if reuse[slot.sequence] + NEARLY_EQUAL > best), key=lambda slot: slot.used)
@@ -69,7 +70,8 @@ def place(prompt: Sequence[int], shared: int, tenant: str, slots: Sequence[SlotV
     return Placement(target.sequence, reuse[target.sequence], None)
 
 
-def _reusable(prompt: Sequence[int], shared: int, tenant: str, slot: SlotView) -> int:
+def reusable(prompt: Sequence[int], shared: int, tenant: str, slot: SlotView) -> int:
+    """Leading tokens of a prompt that need not be decoded where a slot holds these tokens."""
     most = len(prompt) - 1
     if slot.tenant != tenant:
         most = min(most, shared, slot.shared)
@@ -116,15 +118,18 @@ def halves(wants: Sequence[Want]) -> list[list[Want]]:
 class Bite:
     """How many tokens of prompts a batch holds while somebody waits for a token: so many that it takes a blink.
 
-    On a quick machine that is `MOST_BITTEN`, beyond which larger pieces are hardly read faster.
+    Where several people wait for their first word, a batch takes a blink for each: every piece costs a whole decode of
+    those who have begun, so a crowd that is read in small pieces is answered half as quickly.
     """
 
     def __init__(self) -> None:
         self._seconds = 0.0  # per token
 
-    @property
-    def tokens(self) -> int:
-        return max(LEAST_BITTEN, min(MOST_BITTEN, int(BLINK_SECONDS / self._seconds))) if self._seconds else MOST_BITTEN
+    def tokens(self, unread: int = 1) -> int:
+        """For so many prompts that are not read to their end."""
+        blinks = max(1, min(unread, MOST_BLINKS))
+        most = MOST_BITTEN * blinks
+        return max(LEAST_BITTEN, min(most, int(blinks * BLINK_SECONDS / self._seconds))) if self._seconds else most
 
     def decoded(self, tokens: int, seconds: float) -> None:
         """A batch of so many tokens took so long. Small ones say little of prompts."""

@@ -7,7 +7,7 @@ from rag.llm.decoder import Decoder, GrammarEnded, Sampler, Sampling, Segment, V
 from rag.llm.draft import Drafter
 from rag.llm.generator import Finished, FinishReason, GenerationRequest, TextDelta, TokenChance, Usage
 from rag.llm.outbox import Outbox
-from rag.llm.scheduler import Placement, SlotView, Want
+from rag.llm.scheduler import WORTH_COPYING, Placement, SlotView, Want, reusable
 from rag.llm.text import StreamText
 from rag.llm.tokens import Prompt
 
@@ -32,8 +32,12 @@ class Answer:
 
     def begin(self, cached: int, sampler: Sampler) -> None:
         """It has a sequence that already holds its first `cached` tokens."""
-        self.cached, self.sampler, self.began = cached, sampler, time.monotonic()
-        self.todo = list(self.prompt.tokens[cached:])
+        self.sampler, self.began = sampler, time.monotonic()
+        self.reuse(cached)
+
+    def reuse(self, cached: int) -> None:
+        """Its sequence now holds its first `cached` tokens; none of it has been answered yet."""
+        self.cached, self.todo = cached, list(self.prompt.tokens[cached:])
 
     def choose(self, row: int, vocabulary: Vocabulary, decoder: Decoder) -> FinishReason | None:
         """Sample after this batch row and send the text that is certain; the reason if the answer ends here."""
@@ -99,6 +103,16 @@ class Slot:
     tenant: str = ""
     shared: int = 0
     used: int = 0
+    leader: "Leader | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Whom a slot waits for: the answer in `sequence` is about to read `length` tokens that its own prompt begins with."""
+
+    sequence: int
+    answer: Answer
+    length: int
 
 
 class Slots:
@@ -136,6 +150,47 @@ class Slots:
         answer.begin(len(slot.tokens), sampler)
         self._clock += 1
         slot.answer, slot.tenant, slot.shared, slot.used = answer, request.tenant, answer.prompt.shared, self._clock
+        slot.leader = self._leader(slot, answer)
+
+    def _leader(self, slot: Slot, answer: Answer) -> Leader | None:
+        """Who reads a beginning that this answer shares, where it is worth waiting for."""
+        found = None
+        for other in self._slots:
+            if other is slot or other.answer is None or len(other.answer.todo) <= 1:
+                continue
+            ahead = SlotView(other.sequence, True, other.answer.prompt.tokens, other.tenant, other.shared, other.used)
+            length = reusable(answer.prompt.tokens, answer.prompt.shared, answer.request.tenant, ahead)
+            if length >= (found.length + 1 if found else len(slot.tokens) + WORTH_COPYING):
+                found = Leader(other.sequence, other.answer, length)
+        return found
+
+    def wants(self) -> list[Want]:
+        """What the next batch may hold: answers in order of arrival, those that wait for a leader left out."""
+        found = []
+        for slot in self.active():
+            if slot.leader is not None:
+                self._follow(slot, slot.leader)
+            if slot.answer is not None and slot.leader is None:
+                found.append(Want(slot.sequence, len(slot.answer.todo)))
+        return found
+
+    def _follow(self, slot: Slot, leader: Leader) -> None:
+        """Take over what the leader has read, once it has read all that is shared or goes no further."""
+        ahead, answer = self._slots[leader.sequence], slot.answer
+        assert answer is not None
+        reads = ahead.answer is leader.answer
+        if reads and len(ahead.tokens) < leader.length:
+            return
+        slot.leader = None
+        view = SlotView(ahead.sequence, reads, ahead.tokens, ahead.tenant, ahead.shared, ahead.used)
+        length = reusable(answer.prompt.tokens, answer.prompt.shared, answer.request.tenant, view)
+        if length < len(slot.tokens) + WORTH_COPYING:
+            return
+        copied = self._decoder.copy(ahead.sequence, slot.sequence, length)
+        slot.tokens = ahead.tokens[:length] if copied else []
+        if not copied:
+            self._decoder.forget(slot.sequence, 0)
+        answer.reuse(len(slot.tokens))
 
     def segment(self, want: Want) -> Segment:
         """The next tokens of a slot's answer, to be sampled after its last."""
@@ -189,7 +244,7 @@ class Slots:
         """Take the answer out, it has ended. Its tokens stay for a later prompt."""
         slot = self._slots[sequence]
         assert slot.answer is not None
-        answer, slot.answer = slot.answer, None
+        answer, slot.answer, slot.leader = slot.answer, None, None
         return answer
 
     def drop_idle(self) -> bool:

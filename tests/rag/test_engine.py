@@ -76,6 +76,55 @@ def test_tenants_share_the_system_prompt_and_nothing_else():
     assert usages == [0, prompt_shared]
 
 
+@pytest.mark.parametrize("whole_only", [False, True])
+def test_askers_with_the_same_beginning_who_come_together_read_it_once(whole_only):
+    """Also where it is longer than a batch, and each says what it would say alone."""
+    model = ByteModel(context_tokens=2048, whole_only=whole_only)
+    requests = [ask("z" * 700 + str(n), max_tokens=20) for n in range(4)]
+
+    async def scene(engine):
+        return await asyncio.gather(*(told(engine.stream(request)) for request in requests))
+
+    with engine_over(model) as engine:
+        results = asyncio.run(scene(engine))
+        prompts = [engine.count_tokens(request.messages) for request in requests]
+    assert [text for text, _, _ in results] == [alone(request) for request in requests]
+    if not whole_only:
+        assert sorted(finished.usage.cached_tokens > 700 for _, finished, _ in results) == [False, True, True, True]
+        read = sum(len(segment.tokens) for batch in model.batches for segment in batch if len(segment.tokens) > 1)
+        assert read < prompts[0] + 300
+
+
+def test_different_tenants_who_come_together_share_the_system_prompt_and_nothing_else():
+    requests = [ask("z" * 300, system="s" * 100, max_tokens=5, tenant=name) for name in "abc"]
+
+    async def scene(engine):
+        return await asyncio.gather(*(told(engine.stream(request)) for request in requests))
+
+    with engine_over(ByteModel(context_tokens=1024)) as engine:
+        results = asyncio.run(scene(engine))
+    shared = len("system\n" + "s" * 100 + "\n") + 3
+    assert [finished.usage.cached_tokens for _, finished, _ in results] == [0, shared, shared]
+
+
+def test_those_who_follow_a_reader_that_leaves_go_on_without_it():
+    model = ByteModel(context_tokens=4096, pause=0.002)
+    long = "z" * 3000
+
+    async def scene(engine):
+        first = asyncio.create_task(told(engine.stream(ask(long, max_tokens=5))))
+        await eventually(lambda: busy(engine) == 1)
+        second = asyncio.create_task(told(engine.stream(ask(long + "!", max_tokens=5))))
+        await eventually(lambda: busy(engine) == 2)
+        first.cancel()
+        return await second
+
+    with engine_over(model) as engine:
+        text, finished, _ = asyncio.run(scene(engine))
+    assert text == alone(ask(long + "!", max_tokens=5))
+    assert finished.reason in ("stop", "length")
+
+
 def test_invariant_10_every_queue_is_bounded():
     model = ByteModel(sequences=1, pause=0.01, ends=False)
 

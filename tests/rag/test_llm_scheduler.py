@@ -1,8 +1,11 @@
 """Where a request goes and what a batch holds, with literals."""
 
 from rag.llm.scheduler import (
+    LEAST_BITTEN,
+    MOST_BITTEN,
     NEARLY_EQUAL,
     WORTH_COPYING,
+    Bite,
     Pace,
     Placement,
     SlotView,
@@ -81,6 +84,16 @@ def test_a_batch_never_holds_more_than_agreed():
     wants = [Want(n, 1) for n in range(8)] + [Want(9, 50)]
     assert sum(want.tokens for want in plan(wants, batch=6, chunk=64)) == 6
     assert sum(want.tokens for want in plan(wants, batch=10, chunk=64)) == 10
+
+
+def test_pieces_of_prompts_take_a_blink_for_each_who_waits_for_a_first_word():
+    bite = Bite()
+    assert [bite.tokens(unread) for unread in (0, 1, 2, 9)] == [MOST_BITTEN * n for n in (1, 1, 2, 4)]
+    for _ in range(30):
+        bite.decoded(100, 0.5)  # 30 tokens in 0.15 s
+    assert [bite.tokens(unread) for unread in (1, 2, 9)] == [30, 60, 120]
+    bite.decoded(LEAST_BITTEN - 1, 9.0)
+    assert bite.tokens() == 30, "small batches say nothing of prompts"
 
 
 def test_halves_end():
