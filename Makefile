@@ -75,7 +75,7 @@ fmt: $(VENV)/.installed-dev ## Format and mend what can be mended by itself
 	$(BIN)/ruff format .
 
 soak: $(VENV)/.installed-dev ## Two thousand requests with leavers over the engine; nothing may be held afterwards
-	SOAK_REQUESTS=2000 $(BIN)/python -m pytest -q -n 0 -m real tests/rag/test_engine_soak.py
+	SOAK_REQUESTS=2000 SOAK_OUTPUT=bench/results/soak.json $(BIN)/python -m pytest -q -n 0 -m real tests/rag/test_engine_soak.py
 
 bench: $(VENV)/.installed-dev ## Measure ingestion and generation against their references; keeps bench/results/
 	$(BIN)/footnote bench ingest

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from anyio import CancelScope
@@ -20,7 +19,6 @@ from litestar.types import Scope as AsgiScope
 from index.errors import NoSuchCollection, NoSuchDocument
 from index.queries import no_such_document
 from index.rows import CollectionInfo, DocumentInfo
-from index.schema import utc_now
 from ingest.errors import NoSuchJob
 from ingest.job import BatchInfo, JobInfo
 from rag.access.errors import ForgedRequest, NotAllowed, NotSignedIn
@@ -29,10 +27,10 @@ from rag.access.policy import LEVELS, OPEN, Caller, Level, Scope
 from rag.api.credentials import Credentials
 from rag.api.sight import Sight
 from rag.app import App
-from rag.budget import Budget, check_budget, likely_spending
 from rag.errors import NoSuchAnswer
 from rag.events import AnswerEvent, Sources, Started
 from rag.history import AnswerRecord
+from rag.quota import check_quota
 
 Kind = Literal["collection", "document", "job", "batch", "answer"]
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -295,24 +293,9 @@ class Permit:
 
         Raises TooMany.
         """
-        caller, settings = self.caller, self.app.settings
-        if caller.open:
-            return
-        for days, of_key, tokens, cost in (
-            (1, False, settings.limit_tokens, settings.limit_cost),
-            (30, False, settings.limit_month_tokens, settings.limit_month_cost),
-            (1, True, settings.limit_key_tokens, settings.limit_key_cost),
-            (30, True, settings.limit_key_month_tokens, settings.limit_key_month_cost),
-        ):
-            if (tokens or cost) and (caller.key is not None or not of_key):
-                spent = self.app.usage.spent(caller.person, _ago(days), caller.key if of_key else None)
-                check_budget(
-                    "this key's answers" if of_key else "your answers",
-                    "24 hours" if days == 1 else f"{days} days",
-                    Budget(spent, tokens, cost),
-                    self.beside[of_key],
-                    likely_spending(settings),
-                )
+        caller = self.caller
+        if not caller.open:
+            check_quota(self.app.settings, self.app.usage, caller.person, caller.key, self.beside)
 
     def hold(self, kind: str, most: int) -> None:
         """Take a place until the request ends. Raises TooMany."""
@@ -329,10 +312,6 @@ class Permit:
         """The request has ended."""
         while self._places:
             self._places.pop()()
-
-
-def _ago(days: int) -> datetime:
-    return utc_now() - timedelta(days=days)
 
 
 def permit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Permit:

@@ -31,6 +31,7 @@ from rag.events import (
     Waiting,
 )
 from rag.processors import BATCH_NICE, step_back
+from rag.quota import check_quota
 
 
 @dataclass
@@ -85,6 +86,7 @@ def open_app(ctx: click.Context) -> App:
     metavar="IN.jsonl OUT.jsonl",
     help="Answer a file of questions, one JSON object per line. Run again, it goes on where it ended.",
 )
+@click.option("--person", help="Whose answers these are (name or id): they count into this person's budgets.")
 @json_option
 @click.pass_context
 def ask(
@@ -95,6 +97,7 @@ def ask(
     mode: str,
     conversation: str | None,
     batch: tuple[Path, Path] | None,
+    person: str | None,
     as_json: bool,
 ) -> None:
     """Answer a question from the documents of a collection, with footnotes."""
@@ -102,16 +105,19 @@ def ask(
         raise BadRequest("give either a question or --batch IN.jsonl OUT.jsonl")
     if batch is not None:
         asked_like = Ask("", collections, model=model, mode=cast("Mode", mode))
-        _ask_batch(ctx, batch, asked_like, as_json)
+        _ask_batch(ctx, batch, asked_like, person, as_json)
         return
     assert question is not None
     app = open_app(ctx)
+    payer = Payer(app, person)
+    payer.check()
     request = Ask(
         question=question,
         collections=tuple(app.catalog.collection(name).id for name in collections),
         conversation=conversation,
         model=model,
         mode=cast("Mode", mode),
+        tenant=payer.id,
     )
     answer = asyncio.run(follow(app, request, quiet=as_json))
     if as_json:
@@ -120,17 +126,39 @@ def ask(
         _print_footnotes(answer)
 
 
-def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, as_json: bool) -> None:
+class Payer:
+    """Whose budgets answers count into; with `person` None nobody's. Raises NoSuchPerson."""
+
+    def __init__(self, app: App, person: str | None) -> None:
+        self._app = app
+        self.id = "" if person is None else app.access.people.person(person).id
+        self.running = 0
+
+    def check(self) -> None:
+        """Blocking. Raises TooMany."""
+        if self.id:
+            check_quota(self._app.settings, self._app.usage, self.id, None, (self.running, 0))
+
+
+def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, person: str | None, as_json: bool) -> None:
     from rag.cli.batching import answer_batch, read_questions
 
     questions = read_questions(batch[0])
     step_back(BATCH_NICE)  # whoever asks the server meanwhile goes first
     app = open_app(ctx)
 
-    async def answered(request: Ask) -> dict[str, Any]:
-        return answer_json(await follow(app, request, quiet=True))
+    payer = Payer(app, person)
 
-    template = replace(ask, collections=tuple(app.catalog.collection(name).id for name in ask.collections))
+    async def answered(request: Ask) -> dict[str, Any]:
+        payer.check()  # on the loop: nobody else is served here, and none may pass beside another
+        payer.running += 1
+        try:
+            return answer_json(await follow(app, request, quiet=True))
+        finally:
+            payer.running -= 1
+
+    ids = tuple(app.catalog.collection(name).id for name in ask.collections)
+    template = replace(ask, collections=ids, tenant=payer.id)
     at_once = max(2, app.settings.model_sequences)
     told = asyncio.run(answer_batch(questions, batch[1], template, answered, at_once=at_once))
     if as_json:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from index.errors import FootnoteError
+from rag.access.errors import TooMany
 from rag.answer import Ask
+from rag.budget import USED_UP_SECONDS
 from rag.cli.show import json_line
 from rag.errors import BadRequest, QueueFull
 
@@ -100,7 +102,9 @@ async def _row(one: BatchQuestion, template: Ask, answered: Answered) -> dict[st
     for _ in range(_TRIES):
         try:
             answer = await answered(replace(template, question=one.question, background=True))
-        except QueueFull as busy:
+        except (QueueFull, TooMany) as busy:
+            if isinstance(busy, TooMany) and busy.retry_after >= USED_UP_SECONDS:
+                return {"id": one.id, "question": one.question, "error": str(busy)}
             await asyncio.sleep(min(busy.retry_after, 30.0))
         except FootnoteError as error:
             return {"id": one.id, "question": one.question, "error": str(error)}

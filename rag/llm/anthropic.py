@@ -85,7 +85,7 @@ class AnthropicGenerator(RemoteModel[anthropic.AsyncAnthropic]):
         if isinstance(error, anthropic.APITimeoutError):
             return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectTimeout) else "timeout")
         if isinstance(error, anthropic.APIConnectionError):
-            return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectError) else "broken")
+            return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectError) else "cut")
         return Problem("broken")
 
 

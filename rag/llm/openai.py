@@ -106,7 +106,7 @@ class OpenAIGenerator(RemoteModel[openai.AsyncOpenAI]):
         if isinstance(error, openai.APITimeoutError):
             return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectTimeout) else "timeout")
         if isinstance(error, openai.APIConnectionError):
-            return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectError) else "broken")
+            return Problem("connect" if isinstance(error.__cause__, httpx2.ConnectError) else "cut")
         return Problem("broken")
 
 

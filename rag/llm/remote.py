@@ -36,7 +36,7 @@ class Problem:
     `code` is the vendor's short error name.
     """
 
-    kind: str  # "connect", "timeout", "status", "broken"
+    kind: str  # "connect", "timeout", "status", "cut": closed before an answer, "broken": not understood
     status: int = 0
     code: str = ""
     retry_after: float | None = None
@@ -212,6 +212,9 @@ def _refusal(line: Line, problem: Problem) -> AnswerError:
     if problem.kind == "connect":
         mend = f"check {line.section}.base_url and the network"
         return ModelUnavailable(f"{line.name} cannot be reached at {line.host}; {mend}")
+    if problem.kind == "cut":
+        # Not sent again: it may have been accepted, and be paid for.
+        return ModelUnavailable(f"{line.name} closed the connection before it answered; ask again")
     if problem.kind == "timeout":
         return ModelUnavailable(f"{line.name} did not answer within {line.silence:.0f} s; ask again later")
     if problem.status in (401, 403):

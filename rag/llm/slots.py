@@ -108,7 +108,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Whom a slot waits for: the answer in `sequence` is about to read `length` tokens that its own prompt begins with."""
+    """Whom a slot waits for: `answer`, in `sequence`, is about to read `length` tokens that both prompts begin with."""
 
     sequence: int
     answer: Answer

@@ -127,6 +127,9 @@ async def play(scene, name, events):
         return await scene.status(429 if asked[name] == 1 else 503, {"retry-after": "0.05"}, {"error": {}})
     if kind == "silent":
         return await scene.until_left(name)
+    if kind == "hangup":
+        await scene.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/ev"[: int(number)])
+        return scene.writer.transport.abort()
     await scene.begin()
     if kind in ("good", "flaky"):
         await scene.stream(events(["Hel", "lo ", "wörld"]))

@@ -10,6 +10,7 @@ from rag.access.errors import TooMany
 from rag.budget import RUNNING_SECONDS, USED_UP_SECONDS, Budget, check_budget, likely_spending
 from rag.events import AnswerUsage
 from rag.history import Ending, History, NewAnswer
+from rag.quota import check_quota
 from rag.settings import Settings
 from rag.usage import Spent, Usage
 
@@ -88,3 +89,20 @@ def test_what_is_not_stored_is_counted(database):
     usage.note("p_1", "k_1", "local", (7, 5))
     assert usage.spent("p_1", day, "k_1") == Spent(1, 7, 5, 0.0)
     assert usage.spent("p_1", utc_now() + timedelta(days=1)) == Spent(0, 0, 0, 0.0)
+
+
+def test_quotas_are_of_a_person_or_a_key_in_a_day_or_a_month(database):
+    usage = Usage(database)
+    usage.note("ann", "k_1", "m", (60, 40))
+    check_quota(Settings(limit_tokens=101), usage, "ann", None, (0, 0))
+    for settings, key in (
+        (Settings(limit_tokens=100), None),
+        (Settings(limit_month_tokens=100), None),
+        (Settings(limit_key_tokens=100), "k_1"),
+        (Settings(limit_key_month_tokens=100), "k_1"),
+    ):
+        with pytest.raises(TooMany):
+            check_quota(settings, usage, "ann", key, (0, 0))
+        check_quota(settings, usage, "bob", "k_2", (0, 0))
+    with pytest.raises(TooMany, match="1 more that run now"):
+        check_quota(Settings(limit_tokens=150), usage, "ann", None, (1, 0))

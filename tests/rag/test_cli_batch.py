@@ -6,7 +6,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from rag.access.errors import TooMany
 from rag.answer import Ask
+from rag.budget import USED_UP_SECONDS
 from rag.cli import main
 from rag.cli.batching import answer_batch, read_questions
 from rag.errors import BadRequest, GenerationFailed, QueueFull
@@ -85,6 +87,20 @@ def test_a_busy_model_is_waited_for(tmp_path):
     desk = Desk(QueueFull("full", 0.001), QueueFull("full", 0.001))
     assert run(questions(tmp_path, {"question": "a"}), tmp_path / "out.jsonl", desk)["answered"] == 1
     assert len(desk.asked) == 3
+
+
+def test_a_budget_that_is_used_up_fails_the_rest_and_one_that_may_suffice_is_waited_for(tmp_path):
+    desk = Desk(TooMany("it may be used up", 0.001), None, TooMany("it is used up", USED_UP_SECONDS))
+    target = tmp_path / "out.jsonl"
+    told = run(questions(tmp_path, {"question": "a"}, {"question": "b"}), target, desk, at_once=1)
+    assert told == {"answered": 1, "failed": 1, "before": 0}
+    assert rows(target)["2"]["error"] == "it is used up"
+
+
+def test_answers_are_for_a_person_that_exists(tmp_path):
+    done = CliRunner().invoke(main, ["--data", str(tmp_path), "ask", "what?", "-c", "x", "--person", "nobody"])
+    assert done.exit_code == 1
+    assert "nobody" in done.stderr
 
 
 def test_another_question_under_a_known_id_is_asked(tmp_path):

@@ -8,11 +8,13 @@ import contextlib
 import os
 import random
 import threading
+from pathlib import Path
 
 import llama_cpp
 import psutil
 import pytest
 
+from bench.record import record
 from rag.errors import QueueFull
 from rag.llm.generator import Finished, GenerationRequest, Message, TextDelta
 from rag.llm.local import open_local_engine
@@ -21,6 +23,7 @@ from tests.rag.tiny_model import write_tiny_model
 pytestmark = pytest.mark.real
 
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "320"))  # `make soak` asks for 2,000
+OUTPUT = os.environ.get("SOAK_OUTPUT", "")  # where figures are kept
 WORDS = ("lamp", "button", "hub", "sensor", "blinks", "green", "reset", "hold", "press", "seconds", "gateway")
 
 
@@ -79,7 +82,7 @@ async def crowd(engine, seed, count):
     return ends
 
 
-def held(engine):
+def held():
     """Threads, open files and resident bytes of this process."""
     process = psutil.Process()
     return threading.active_count(), process.num_fds(), process.memory_info().rss
@@ -88,12 +91,13 @@ def held(engine):
 def test_soak_nothing_is_held_after_a_crowd_has_come_and_gone(engine):
     # The first crowd fills what is kept on purpose: prefixes, buffers, the allocator's arenas.
     asyncio.run(crowd(engine, 1, REQUESTS // 4))
-    before = held(engine)
+    before = held()
     for round_number in range(3):
         ends = asyncio.run(crowd(engine, 2 + round_number, REQUESTS // 4))
         assert ends
         assert set(ends) <= {"stop", "length"}
-    after = held(engine)
+    after = held()
+    kept = sum(engine._decoder.length(view.sequence) for view in engine._slots.views())
     assert after[:2] == before[:2]
     assert after[2] - before[2] < 64 * 1024**2
     assert engine._slots.active() == []
@@ -102,6 +106,13 @@ def test_soak_nothing_is_held_after_a_crowd_has_come_and_gone(engine):
         assert engine._decoder.length(view.sequence) == len(view.tokens), "what is thought to be held is what is held"
     engine._slots.drop_idle()
     assert [engine._decoder.length(view.sequence) for view in engine._slots.views()] == [0] * 4
+    if OUTPUT:
+        names = ("threads", "files", "resident_bytes")
+        figures = {f"{name}_before": value for name, value in zip(names, before, strict=True)}
+        figures |= {f"{name}_after": value for name, value in zip(names, after, strict=True)}
+        record(
+            {}, {"requests": REQUESTS, **figures, "tokens_kept": kept, "tokens_held_at_the_end": 0}, (), Path(OUTPUT)
+        )
 
 
 def tokens_alone(model, prompt, count):

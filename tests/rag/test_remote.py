@@ -210,6 +210,16 @@ def test_a_stream_that_breaks_before_its_first_word(kind, port):
     assert seen(port)["asked"]["disconnect-0"] - before == 1
 
 
+@pytest.mark.parametrize("scene", ["hangup-0", "hangup-30"])
+def test_a_connection_that_is_closed_before_an_answer_is_told_as_that(kind, port, scene):
+    before = seen(port)["asked"].get(scene, 0)
+    text, error = asyncio.run(told_until_error(generator(kind, port).stream(ask(scene))))
+    assert text == ""
+    assert type(error) is ModelUnavailable
+    assert "closed the connection before it answered" in str(error)
+    assert seen(port)["asked"][scene] - before == 1, "it may have been accepted"
+
+
 def test_what_follows_the_end_does_not_count(kind, port):
     text, finished = asyncio.run(told(generator(kind, port).stream(ask("twoends"))))
     assert (text, finished.reason) == ("Hel", "stop")
