@@ -9,6 +9,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from rag.errors import ModelUnavailable
 from rag.llm.decoder import GrammarEnded, Sampling, Segment
 from rag.llm.gguf import read_header
+from rag.llm.passes import fillers, in_passes
 
 logger = logging.getLogger(__name__)
 
@@ -211,6 +213,11 @@ class LlamaContext:
             self._put_on(adapter)
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._batch = _Batch(batch_tokens)
+        self._rows: list[int] = []
+        # A model that cannot take back a token must not be given one in vain.
+        self._can_fill = not (
+            llama_cpp.llama_model_is_recurrent(model.handle) or llama_cpp.llama_model_is_hybrid(model.handle)
+        )
 
     def _put_on(self, adapter: Path) -> None:
         """A LoRA adapter, for everything that this context decodes. It is freed with the model."""
@@ -222,13 +229,28 @@ class LlamaContext:
             raise ModelUnavailable(f"the adapter {adapter} does not fit this model; promote another version")
 
     def decode(self, segments: Sequence[Segment]) -> int:
-        result: int = llama_cpp.llama_decode(self.handle, self._batch.fill(segments))
+        room = self.batch_tokens - sum(len(segment.tokens) for segment in segments)
+        woken = fillers(segments, self.length, room) if self._can_fill else []
+        together = [*segments, *woken]
+        order = in_passes(together)
+        starts = dict(zip(order, accumulate((len(together[n].tokens) for n in order), initial=0), strict=False))
+        self._rows = [starts[n] + at for n, segment in enumerate(segments) for at in range(len(segment.tokens))]
+        result: int = llama_cpp.llama_decode(self.handle, self._batch.fill([together[n] for n in order]))
+        for segment in woken:
+            self.forget(segment.sequence, segment.start)
         return result
+
+    def scores(self, row: int) -> Any:
+        """A pointer to the scores after row `row` of the last decode, counted over its segments as they were given."""
+        return llama_cpp.llama_get_logits_ith(self.handle, self._rows[row])
+
+    def place(self, row: int) -> int:
+        """Where that row is in llama.cpp's batch."""
+        return self._rows[row]
 
     def logits(self, row: int) -> NDArray[np.float32]:
         """A copy of the scores after batch row `row` of the last decode, shape (vocabulary,)."""
-        pointer = llama_cpp.llama_get_logits_ith(self.handle, row)
-        return np.ctypeslib.as_array(pointer, shape=(self._model.size,)).copy()
+        return np.ctypeslib.as_array(self.scores(row), shape=(self._model.size,)).copy()
 
     def forget(self, sequence: int, start: int) -> bool:
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, -1))
@@ -251,7 +273,7 @@ class LlamaContext:
         return float(scores[token]), [(other, float(scores[other])) for other in best]
 
     def sampler(self, sampling: Sampling) -> "LlamaSampler":
-        return LlamaSampler(self._model, self.handle, sampling)
+        return LlamaSampler(self._model, self, sampling)
 
     def close(self) -> None:
         if self.handle:
@@ -266,7 +288,7 @@ class LlamaSampler:
     when it is told that a token follows which the grammar forbids.
     """
 
-    def __init__(self, model: LlamaModel, context: Any, sampling: Sampling) -> None:
+    def __init__(self, model: LlamaModel, context: LlamaContext, sampling: Sampling) -> None:
         self._context = context
         self._size = model.size
         # The likeliest token alone needs no list of candidates, which costs more than all of our Python.
@@ -280,13 +302,12 @@ class LlamaSampler:
         if self._candidates is not None:
             return self._sample_by_grammar(self._candidates, row)
         if self._greedy:
-            scores = llama_cpp.llama_get_logits_ith(self._context, row)
-            return int(np.ctypeslib.as_array(scores, shape=(self._size,)).argmax())
-        token: int = llama_cpp.llama_sampler_sample(self._chain, self._context, row)
+            return int(np.ctypeslib.as_array(self._context.scores(row), shape=(self._size,)).argmax())
+        token: int = llama_cpp.llama_sampler_sample(self._chain, self._context.handle, self._context.place(row))
         return token
 
     def _sample_by_grammar(self, candidates: NDArray[Any], row: int) -> int:
-        scores = llama_cpp.llama_get_logits_ith(self._context, row)
+        scores = self._context.scores(row)
         candidates["id"] = np.arange(len(candidates))
         candidates["logit"] = np.ctypeslib.as_array(scores, shape=(len(candidates),))
         field = dict(llama_cpp.llama_token_data_array._fields_)["data"]
