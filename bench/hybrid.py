@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.search import PER_DOCUMENT, Corpus, D, made_up
+from bench.made_up import PER_DOCUMENT, Corpus, D, made_up
 from index.catalog import Catalog
 from index.database import Database
 from index.embedder_stamp import EmbedderStamp

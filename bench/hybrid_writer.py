@@ -8,7 +8,7 @@ import time
 from itertools import count
 
 from bench.hybrid import documents
-from bench.search import PER_DOCUMENT, made_up
+from bench.made_up import PER_DOCUMENT, made_up
 from index.catalog import Catalog
 from index.database import Database
 

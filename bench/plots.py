@@ -42,7 +42,7 @@ def bars(title: str, note: str, values: Sequence[tuple[str, float]], ours: str =
         share = math.log(value / least) / math.log(most / least)
         y = TOP + LINE * place
         length = max(2.0, share * (WIDTH - LEFT - RIGHT))
-        colour = _OURS if name == ours else _THEIRS
+        colour = _OURS if name.startswith(ours) else _THEIRS
         lines += [
             f'<text x="{LEFT - 10}" y="{y + 13}" text-anchor="end" fill="#1f2933">{escape(name)}</text>',
             f'<rect x="{LEFT}" y="{y + 2}" width="{length:.1f}" height="14" fill="{colour}"/>',

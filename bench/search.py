@@ -1,7 +1,6 @@
 """Recall and milliseconds of the dense view by size and under filters, against hnswlib on the same vectors.
 
-The vectors are made here and lie as those of texts do: subjects of very different sizes, near-duplicates, questions
-whose cosine to their passage is about 0.7. Every side answers the same questions in the same run, one at a time on one
+The vectors are those of `bench/made_up.py`. Every side answers the same questions in the same run, one at a time on one
 thread, and recall is counted against exact search. Knows no text and no SQL. hnswlib is no dependency: install it to
 compare (`pip install hnswlib`).
 """
@@ -10,7 +9,6 @@ import importlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,77 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from bench.made_up import PER_DOCUMENT, Corpus, D, K, Vectors, made_up
 from bench.record import RESULTS, record, show
 from index.exact import best_first
-from index.follow import ChunkRows
 from index.scope import Scope
 from index.snapshot import Snapshots
 from index.vector_base import Limits, base_writer, sampling_step
 from index.vectors import VectorMoment, VectorView
 from rag.settings import Settings
 
-D = 384
-K = 10
 CANDIDATES = 400  # what hybrid search asks of a compressed view, before the stored vectors put them in order
-QUESTIONS = 200
 SHARES = (0.5, 0.1, 0.01, 0.001)
-PER_DOCUMENT = 10  # chunks
-PART = 20_000
 RECALLS = (0.95, 0.99)
-_SUBJECTS, _FIELDS = 2000, 100
 
-Vectors = NDArray[np.float32]
 Answer = tuple[float, NDArray[np.int64]]  # seconds, ids of the K nearest
 
 _messages = Console(stderr=True, highlight=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Chunks 1..n with their rows (n, d), questions (nq, d) and the true neighbours of each."""
-
-    rows: Vectors
-    questions: Vectors
-
-    def parts(self, every: int = 1) -> Iterator[ChunkRows]:
-        for at in range(0, len(self.rows), PART):
-            places = np.arange(at, min(at + PART, len(self.rows)))
-            places = places[places % every == 0]
-            yield ChunkRows(places + 1, places // PER_DOCUMENT, np.ones(len(places), np.int64), self.rows[places])
-
-    def nearest(self, allowed: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
-        """The K nearest chunk ids of each question among the allowed positions, exactly."""
-        places = np.arange(len(self.rows)) if allowed is None else allowed
-        scores = [np.empty(0, np.float32)] * len(self.questions)
-        found = [np.empty(0, np.int64)] * len(self.questions)
-        for at in range(0, len(places), PART):
-            these = places[at : at + PART]
-            for n, row in enumerate(self.questions @ self.rows[these].T):
-                joined, names = np.concatenate([scores[n], row]), np.concatenate([found[n], these + 1])
-                best = best_first(joined, names, K)
-                scores[n], found[n] = joined[best], names[best]
-        return found
-
-
-def made_up(size: int, seed: int = 20261122) -> Corpus:
-    """Rows around subjects, which belong to fields and whose sizes fall as those of words do; questions stray a bit."""
-    chance = np.random.default_rng(seed)
-    # Half of the variance of text embeddings lies in about 40 directions, nine tenths in about 130.
-    directions = np.linalg.qr(chance.standard_normal((D, D)))[0].astype(np.float32)
-    directions *= np.exp(-np.arange(D, dtype=np.float32) / 116)[:, None]
-
-    def texts(count: int) -> Vectors:
-        return _unit(chance.standard_normal((count, D)).astype(np.float32) @ directions)
-
-    subjects = _unit(texts(_FIELDS)[chance.integers(0, _FIELDS, _SUBJECTS)] + texts(_SUBJECTS))
-    weights = 1 / (np.arange(_SUBJECTS) + 10.0)
-    chosen = chance.choice(_SUBJECTS, size, p=weights / weights.sum())
-    rows = np.empty((size, D), np.float32)
-    for at in range(0, size, PART):
-        these = chosen[at : at + PART]
-        rows[at : at + PART] = _unit(subjects[these] + 0.9 * texts(len(these)))
-    asked = rows[chance.choice(size, QUESTIONS, replace=False)]
-    return Corpus(rows, _unit(asked + texts(QUESTIONS)))
 
 
 @click.command("search")
@@ -208,8 +151,3 @@ def _hnswlib(corpus: Corpus, truth: list[NDArray[np.int64]]) -> Iterator[tuple[f
 def _recall(found: list[NDArray[np.int64]], truth: list[NDArray[np.int64]]) -> float:
     hits = sum(len(set(a.tolist()) & set(b.tolist())) for a, b in zip(found, truth, strict=True))
     return hits / max(1, sum(map(len, truth)))
-
-
-def _unit(rows: Vectors) -> Vectors:
-    scaled: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled

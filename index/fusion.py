@@ -48,22 +48,25 @@ def fuse(dense: Ranking, lexical: Ranking) -> list[Candidate]:
     spread = dense[0][1] - floor if dense else 0.0
     scores: dict[int, float] = {}
     stages: dict[int, dict[str, float]] = {}
-    for candidate in single("dense", dense):
-        nearness = (candidate.score - floor) / spread if spread > 0 else 1.0
-        scores[candidate.chunk] = DENSE_WEIGHT * nearness
-        stages[candidate.chunk] = dict(candidate.stages)
-    for candidate in single("lexical", lexical):
-        relative = candidate.score / ceiling if ceiling > 0 else 1.0
-        scores[candidate.chunk] = scores.get(candidate.chunk, 0.0) + LEXICAL_WEIGHT * relative
-        stages.setdefault(candidate.chunk, {}).update(candidate.stages)
+    # Hundreds of candidates for every question: a loop each, and one dictionary for each of them.
+    for rank, (chunk, score) in enumerate(dense, start=1):
+        scores[chunk] = DENSE_WEIGHT * ((score - floor) / spread if spread > 0 else 1.0)
+        stages[chunk] = {"dense": score, "dense_rank": rank}
+    for rank, (chunk, score) in enumerate(lexical, start=1):
+        scores[chunk] = scores.get(chunk, 0.0) + LEXICAL_WEIGHT * (score / ceiling if ceiling > 0 else 1.0)
+        seen = stages.setdefault(chunk, {})
+        seen["lexical"], seen["lexical_rank"] = score, rank
     for chunk, seen in stages.items():
         seen["fused"] = scores[chunk]
         seen["reciprocal_rank"] = reciprocal_rank(seen)
-    found = [Candidate(chunk, score, stages[chunk]) for chunk, score in scores.items()]
-    return sorted(found, key=lambda each: (-each.score, each.chunk))
+    order = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))
+    return [Candidate(chunk, scores[chunk], stages[chunk]) for chunk in order]
 
 
 def reciprocal_rank(stages: Mapping[str, float]) -> float:
     """The sum of 1 / (60 + rank) over the stages that found a chunk."""
-    ranks = (stages.get("dense_rank"), stages.get("lexical_rank"))
-    return sum(1.0 / (RANK_CONSTANT + rank) for rank in ranks if rank is not None)
+    found = 0.0
+    for name in ("dense_rank", "lexical_rank"):
+        if name in stages:
+            found += 1.0 / (RANK_CONSTANT + stages[name])
+    return found

@@ -34,6 +34,7 @@ from index.wording import Wording, read_wording
 
 DEPTH = 200  # candidates that each view gives, at least
 DEPTH_PER_PASSAGE = 4
+RESCORED = 50  # candidates of a compressed view, at least, that the stored vectors put in order
 
 Ranking = list[tuple[int, float]]  # (chunk, score), best first
 
@@ -87,7 +88,7 @@ class Searcher:
         embedder: Embedder,
         views: Path,
         *,
-        flat_limit: int = 100_000,
+        flat_limit: int = 20_000,
         sq8_limit: int = 300_000,
         delta_limit: int = 20_000,
         poll_seconds: float = 0.2,
@@ -277,11 +278,13 @@ class Searcher:
             return self._scan(question, vector, sought)
         if moment.dense.exact:
             return _ranking(*moment.dense.search(vector, question.depth, sought.scope))
-        # Compressed scores only choose the candidates; the stored vectors put them in order.
-        _, chunks = moment.dense.search(vector, 2 * question.depth, sought.scope)
+        # Compressed scores are nearly right; the stored vectors put those in order that may be among the first.
+        scores, chunks = moment.dense.search(vector, 2 * question.depth, sought.scope)
+        first = max(RESCORED, 2 * question.k)
         with self._database.read() as session:
-            true = cosines(session, question.serving.stamp, chunks.tolist(), vector)
-        names, scores = np.array(list(true), np.int64), np.array(list(true.values()), np.float32)
+            true = cosines(session, question.serving.stamp, chunks[:first].tolist(), vector)
+        names = np.concatenate([np.array(list(true), np.int64), chunks[first:]])
+        scores = np.concatenate([np.array(list(true.values()), np.float32), scores[first:]])
         best = best_first(scores, names, question.depth)
         return _ranking(scores[best], names[best])
 

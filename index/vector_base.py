@@ -3,15 +3,17 @@
 | class | rows | a query looks at | scores |
 |---|---|---|---|
 | flat | up to `flat_limit` | every row | exact |
-| sq8 | up to `sq8_limit` | every row, a byte per number | nearly exact |
-| ivf | more | the rows of the nearest lists, a byte per number | nearly exact |
+| sq8 | up to `sq8_limit` | a sketch of every row, then the best at a byte per number | nearly exact |
+| ivf | more | the sketches of the nearest lists, then likewise | nearly exact |
 
-Knows no query, no filter and no SQL.
+A sketch is four bits for two numbers, compared sixteen at a time without leaving the registers of the processor
+(docs/decisions/0034-sketches-first.md). Knows no query, no filter and no SQL.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,19 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from index.byte_rows import ByteRows, byte_range, bytes_writer
 from index.follow import ChunkRows
 from index.snapshot import Snapshot
 
-INDEX, ROWS = "index.faiss", "rows.npy"
-TRAINING_ROWS = 100_000
+INDEX, SKETCH, ROWS = "index.faiss", "sketch.faiss", "rows.npy"
+TRAINING_ROWS = 100_000  # or `_ROWS_PER_LIST` for each list, if that is more
 _LISTS_PER_ROOT = 2  # lists = 2 * sqrt(rows), to a power of two
 _FEWEST_LISTS = 16
+_MOST_LISTS = 16_384
 _ROWS_PER_LIST = 39  # to train on; faiss warns below
 _WANTED_RECALL = 0.99  # of the ten nearest, when the number of lists to look at is chosen ...
 _PROBING_QUESTIONS = 200  # ... with so many made-up questions
+_PROBING_CANDIDATES = 100
 
 _faiss: Any = faiss  # its type stubs know the C++ signatures, not the Python ones
 
@@ -51,19 +56,23 @@ class Limits:
         return {
             "flat": f"{rows} rows are at most index.flat_limit, {self.flat}: each query compares with all, exactly",
             "sq8": f"{rows} rows are more than index.flat_limit, {self.flat}, and at most index.sq8_limit, "
-            f"{self.sq8}: each query compares with all, a byte per number, and the best anew with the stored vectors",
-            "ivf": f"{rows} rows are more than index.sq8_limit, {self.sq8}: each query compares with the nearest "
-            "lists of rows, a byte per number, and the best anew with the stored vectors",
+            f"{self.sq8}: each query compares with a sketch of all, and the best anew with more of them",
+            "ivf": f"{rows} rows are more than index.sq8_limit, {self.sq8}: each query compares with sketches in the "
+            "nearest lists of rows, and the best anew with more of them",
         }[self.kind(rows)]
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """An open base. `names` (3, n) are chunk, document and collection of each row; `nprobe` is 0 without lists."""
+    """An open base. `names` (3, n) are chunk, document and collection of each row.
+
+    `rows` is a flat index, or the rows at a byte per number beside a `sketch` in lists; `nprobe` of them are looked at.
+    """
 
     kind: str
-    index: Any
+    rows: Any
     names: NDArray[np.int64]
+    sketch: Any = None
     nprobe: int = 0
 
 
@@ -75,84 +84,120 @@ def base_writer(
     sample: Iterable[ChunkRows] = (),
     details: dict[str, Any] | None = None,
 ) -> Callable[[Path], None]:
-    """What writes the parts of a base into a folder; takes all of `rows` once.
+    """What writes the parts of a base into a folder; takes all of `rows` once, and at most `count` of them.
 
-    Compressed classes learn their range from `sample`, or from the first rows without one. What opening needs to know
-    beside the parts is put into `details`.
+    Compressed classes learn from `sample`, or from the first rows without one. What opening needs to know beside the
+    parts is put into `details`.
     """
 
     def fill(folder: Path) -> None:
-        index = _new_index(kind, dimension, count)
-        learnt = _sampled(sample)
-        if len(learnt) and not index.is_trained:
-            index.train(learnt)
         names: list[NDArray[np.int64]] = []
-        waiting: list[NDArray[np.float32]] = []
-        for part in rows:
-            names.append(np.stack([part.chunks, part.documents, part.collections]))
-            waiting.append(part.vectors)
-            if index.is_trained or sum(map(len, waiting)) >= TRAINING_ROWS:
-                _train_and_add(index, waiting)
-        _train_and_add(index, waiting)
+
+        def vectors() -> Iterator[NDArray[np.float32]]:
+            for part in rows:
+                names.append(np.stack([part.chunks, part.documents, part.collections]))
+                yield part.vectors
+
+        if kind == "flat":
+            flat: Any = faiss.IndexFlatIP(dimension)
+            for part in vectors():
+                flat.add(part)
+            faiss.write_index(flat, str(folder / INDEX))
+            nprobe = 0
+        else:
+            nprobe = _write_compressed(folder, kind, dimension, count, vectors(), _sampled(sample))
         np.save(folder / ROWS, np.concatenate(names, axis=1) if names else np.empty((3, 0), np.int64))
-        faiss.write_index(index, str(folder / INDEX))
         if details is not None:
-            details.update(kind=kind, nprobe=_enough_lists(index, learnt) if kind == "ivf" else 0)
+            details.update(kind=kind, nprobe=nprobe)
 
     return fill
 
 
 def open_base(snapshot: Snapshot, dimension: int) -> Base:
     """Map a base. Raises ValueError if the parts do not belong together."""
-    try:
-        index: Any = faiss.read_index(str(snapshot.part(INDEX)), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
-        raise ValueError(f"faiss cannot read {snapshot.part(INDEX)}: {error}") from error
+    kind = str(snapshot.details["kind"])
     names = np.load(snapshot.part(ROWS))
+    if kind == "flat":
+        flat = _read(snapshot, INDEX)
+        _check_shape(snapshot, flat, names, dimension)
+        return Base(kind, flat, names)
+    sketch, rows = _read(snapshot, SKETCH), ByteRows.opened(snapshot.folder)
+    _check_shape(snapshot, sketch, names, dimension)
+    if rows.shape != (sketch.ntotal, dimension):
+        raise ValueError(f"{snapshot.folder.name} holds rows of {rows.shape}, but its sketch has {sketch.ntotal}")
+    nprobe = int(snapshot.details.get("nprobe", 0))
+    if not isinstance(sketch, faiss.IndexIVF) or not 1 <= nprobe <= sketch.nlist:
+        raise ValueError(f"{snapshot.folder.name} says it is {kind} with nprobe {nprobe}, but holds another index")
+    return Base(kind, rows, names, sketch, nprobe)
+
+
+def sampling_step(count: int) -> int:
+    """Every so manieth row makes the sample that a base of `count` rows learns from."""
+    return max(1, count // max(TRAINING_ROWS, _ROWS_PER_LIST * _wanted_lists(count)))
+
+
+def _read(snapshot: Snapshot, name: str) -> Any:
+    if not snapshot.part(name).exists():
+        raise ValueError(f"{snapshot.folder.name} says it is {snapshot.details['kind']}, but holds another index")
+    try:
+        return faiss.read_index(str(snapshot.part(name)), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise ValueError(f"faiss cannot read {snapshot.part(name)}: {error}") from error
+
+
+def _check_shape(snapshot: Snapshot, index: Any, names: NDArray[np.int64], dimension: int) -> None:
     if index.d != dimension or names.shape != (3, index.ntotal) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise ValueError(
             f"{snapshot.folder.name} holds {index.ntotal} rows of {index.d} dimensions under {names.shape} names, "
             f"but {dimension} dimensions and inner product were wanted"
         )
-    kind = str(snapshot.details["kind"])
-    nprobe = int(snapshot.details.get("nprobe", 0))
-    if (kind == "ivf") != isinstance(index, faiss.IndexIVF) or (kind == "ivf" and not 1 <= nprobe <= index.nlist):
-        raise ValueError(f"{snapshot.folder.name} says it is {kind} with nprobe {nprobe}, but holds another index")
-    if kind == "ivf":
-        index.make_direct_map()  # 8 bytes per row: without it, no row of a list is found by its position
-    return Base(kind, index, names, nprobe)
 
 
-def sampling_step(count: int) -> int:
-    """Every so manieth row makes a sample of about `TRAINING_ROWS`."""
-    return max(1, count // TRAINING_ROWS)
+def _write_compressed(
+    folder: Path,
+    kind: str,
+    dimension: int,
+    count: int,
+    vectors: Iterator[NDArray[np.float32]],
+    learnt: NDArray[np.float32],
+) -> int:
+    """Write sketches and bytes; returns how many lists to look at."""
+    waiting: list[NDArray[np.float32]] = []
+    if not len(learnt):
+        for part in vectors:
+            waiting.append(part)
+            if sum(map(len, waiting)) >= TRAINING_ROWS:
+                break
+        learnt = np.concatenate(waiting) if waiting else np.zeros((1, dimension), np.float32)
+    sketch = _new_sketch(kind, dimension, count, len(learnt))
+    # A handful of rows is learnt again and again: sixteen are the fewest that four bits can tell apart.
+    sketch.train(learnt if len(learnt) >= _FEWEST_LISTS else np.resize(learnt, (_FEWEST_LISTS, dimension)))
+    with bytes_writer(folder, count, byte_range(learnt)) as write:
+        for part in chain(waiting, vectors):
+            sketch.add(part)
+            write(part)
+    faiss.write_index(sketch, str(folder / SKETCH))
+    return _enough_lists(sketch, ByteRows.opened(folder), learnt) if kind == "ivf" else int(sketch.nlist)
 
 
-def _new_index(kind: str, dimension: int, count: int) -> Any:
-    if kind == "flat":
-        return faiss.IndexFlatIP(dimension)
-    if kind == "sq8":
-        index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    else:
-        index = _faiss.IndexIVFScalarQuantizer(
-            faiss.IndexFlatIP(dimension),
-            dimension,
-            _lists(count),
-            faiss.ScalarQuantizer.QT_8bit,
-            faiss.METRIC_INNER_PRODUCT,
-        )
-        index.cp.spherical = True  # unit rows: the mean of a list is scaled to length 1
-        index.cp.niter = 10
-    # Rows that come after the training sample may lie a little outside its range; without room they would be clipped.
-    index.sq.rangestat = faiss.ScalarQuantizer.RS_minmax
-    index.sq.rangestat_arg = 0.05
-    return index
+def _new_sketch(kind: str, dimension: int, count: int, learnt: int) -> Any:
+    """An index of lists of sketches; all rows are in one list where each is looked at anyway."""
+    lists = _lists(count, learnt) if kind == "ivf" else 1
+    pieces = dimension // 2 if dimension % 2 == 0 else dimension
+    sketch = _faiss.index_factory(dimension, f"IVF{lists},PQ{pieces}x4fs", faiss.METRIC_INNER_PRODUCT)
+    sketch.cp.spherical = True  # unit rows: the mean of a list is scaled to length 1
+    sketch.cp.niter = 10
+    sketch.cp.min_points_per_centroid = sketch.pq.cp.min_points_per_centroid = 1  # few rows are no reason to warn
+    return sketch
 
 
-def _lists(count: int) -> int:
-    wanted = _LISTS_PER_ROOT * math.sqrt(max(1, count))
-    most = min(count, TRAINING_ROWS) // _ROWS_PER_LIST
-    return max(_FEWEST_LISTS if most >= _FEWEST_LISTS else 1, min(1 << round(math.log2(wanted)), most))
+def _wanted_lists(count: int) -> int:
+    return int(min(_MOST_LISTS, 1 << round(math.log2(_LISTS_PER_ROOT * math.sqrt(max(1, count))))))
+
+
+def _lists(count: int, learnt: int) -> int:
+    most = min(count, learnt) // _ROWS_PER_LIST
+    return max(_FEWEST_LISTS if most >= _FEWEST_LISTS else 1, min(_wanted_lists(count), most))
 
 
 def _sampled(sample: Iterable[ChunkRows]) -> NDArray[np.float32]:
@@ -160,41 +205,34 @@ def _sampled(sample: Iterable[ChunkRows]) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 
-def _enough_lists(index: Any, learnt: NDArray[np.float32]) -> int:
+def _enough_lists(sketch: Any, rows: ByteRows, learnt: NDArray[np.float32]) -> int:
     """The fewest lists, a power of two, that find the ten nearest of made-up questions as well as all lists do.
 
     A question is about a passage in words of other ones: its cosine to the passage is 0.7, and it strays in the
     directions in which texts differ. Noise in all directions is like no text and would need half of the lists.
     """
-    if not len(learnt):
-        return int(index.nlist)
     chance = np.random.default_rng(7)
     about, other, another = learnt[chance.integers(0, len(learnt), (3, _PROBING_QUESTIONS))]
     astray = other - another
     questions = about + astray / np.maximum(np.linalg.norm(astray, axis=1, keepdims=True), 1e-9)
     questions /= np.maximum(np.linalg.norm(questions, axis=1, keepdims=True), 1e-9)
-    nearest = _found(index, questions, index.nlist)
+    nearest = _found(sketch, rows, questions, sketch.nlist)
     nprobe = 1
-    while nprobe < index.nlist:
-        near = _found(index, questions, nprobe)
-        hits = sum(len(set(a) & set(b)) for a, b in zip(near.tolist(), nearest.tolist(), strict=True))
-        if hits >= _WANTED_RECALL * nearest.size:
+    while nprobe < sketch.nlist:
+        near = _found(sketch, rows, questions, nprobe)
+        hits = sum(len(a & b) for a, b in zip(near, nearest, strict=True))
+        if hits >= _WANTED_RECALL * sum(map(len, nearest)):
             return nprobe
         nprobe *= 2
-    return int(index.nlist)
+    return int(sketch.nlist)
 
 
-def _found(index: Any, questions: NDArray[np.float32], nprobe: int) -> NDArray[np.int64]:
-    _, places = index.search(questions, min(10, index.ntotal), params=_faiss.SearchParametersIVF(nprobe=nprobe))
-    found: NDArray[np.int64] = places
+def _found(sketch: Any, rows: ByteRows, questions: NDArray[np.float32], nprobe: int) -> list[set[int]]:
+    """The ten nearest of each question in so many lists, as they are by their bytes."""
+    most = min(_PROBING_CANDIDATES, sketch.ntotal)
+    _, places = sketch.search(questions, most, params=_faiss.SearchParametersIVF(nprobe=nprobe))
+    found = []
+    for question, row in zip(questions, places, strict=True):
+        near = row[row >= 0]
+        found.append(set(near[np.argsort(-rows.scores(near, question))[:10]].tolist()))
     return found
-
-
-def _train_and_add(index: Any, waiting: list[NDArray[np.float32]]) -> None:
-    if not waiting:
-        return
-    rows = np.concatenate(waiting)
-    if not index.is_trained:
-        index.train(rows)
-    index.add(rows)
-    waiting.clear()

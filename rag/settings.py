@@ -129,10 +129,10 @@ class Settings:
         choices=("faiss", "pgvector"),
     )
     index_flat_limit: int = _setting(
-        100_000, "Chunks up to which the base view stays uncompressed; above it, a byte per number."
+        20_000, "Chunks up to which each query compares with all, exactly; above it, with a sketch of each first."
     )
     index_sq8_limit: int = _setting(
-        300_000, "Chunks up to which each query looks at the whole base view; above it, at the nearest lists."
+        300_000, "Chunks up to which each query looks at the sketches of all; above it, at the nearest lists."
     )
     index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
 

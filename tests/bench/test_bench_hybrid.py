@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bench.hybrid import FILTERS, measure
+from bench.made_up import made_up
 from bench.peer_search_child import measured
 from bench.plots import pictures
-from bench.search import made_up
 from bench.search_ours import Ours
 from bench.search_peers import ratios, write_corpus
 
@@ -48,7 +48,7 @@ def test_ratios_say_how_many_times_faster_ours_is() -> None:
         "theirs": {"unfiltered_at_recall_0.95_ms_p50": 3.0, "unfiltered_at_recall_0.99_ms_p50": 9.0},
         "broken": {"error": "no word"},
     }
-    assert ratios(sides) == {"unfiltered_vs_theirs_at_recall_0.95": 1.5}
+    assert ratios(sides) == {"unfiltered_ours_vs_theirs_at_recall_0.95": 1.5}
 
 
 def test_pictures_are_drawn_of_what_was_kept() -> None:

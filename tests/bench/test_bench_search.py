@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.search import QUESTIONS, _recall, made_up, measure
+from bench.made_up import QUESTIONS, made_up
+from bench.search import _recall, measure
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])

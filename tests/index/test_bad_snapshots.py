@@ -98,7 +98,7 @@ def test_a_damaged_snapshot_is_set_aside_and_answers_stay_right(
     assert "is set aside and its view rebuilt" in caplog.text
 
 
-@pytest.mark.parametrize("part", ["index.faiss", "rows.npy", "meta.json"])
+@pytest.mark.parametrize("part", ["sketch.faiss", "bytes.npy", "range.npy", "rows.npy", "meta.json"])
 def test_a_part_that_is_nonsense_under_a_good_checksum_is_rebuilt(saved: Corpus, part: str) -> None:
     searcher = opened(saved)
     expected = ranking(searcher, saved)
@@ -117,7 +117,7 @@ def test_a_part_that_is_nonsense_under_a_good_checksum_is_rebuilt(saved: Corpus,
 
 def test_snapshots_of_another_embedder_are_passed_over(saved: Corpus) -> None:
     (dense,) = saved.views.glob("dense-*")
-    (rows,) = saved.views.glob("dense-*/index.faiss")
+    (rows,) = saved.views.glob("dense-*/bytes.npy")
     before = rows.read_bytes()
     other = HashEmbedder(dimension=16)
     assert ranking(opened(saved), saved)
