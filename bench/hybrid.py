@@ -83,7 +83,7 @@ def documents(corpus: Corpus, collection: str, first: int = 0, count: int | None
     count = len(corpus.rows) // PER_DOCUMENT - first if count is None else count
     for number in range(first, first + count):
         words = chance.choice(WORDS, (PER_DOCUMENT, LENGTH), p=weights)
-        texts = [" ".join(f"w{word}" for word in row) for row in words.tolist()]
+        texts = [" ".join(map(_word, row)) for row in words.tolist()]
         text = "\n".join(texts)
         starts = np.cumsum([0] + [len(each) + 1 for each in texts])
         chunks = [
@@ -108,13 +108,22 @@ def documents(corpus: Corpus, collection: str, first: int = 0, count: int | None
         )
 
 
+def _word(number: int) -> str:
+    """Letters alone: a word with digits would be taken for a code."""
+    letters = ""
+    for _ in range(4):
+        number, letter = divmod(number, 26)
+        letters += chr(ord("a") + letter)
+    return f"{letters}o"
+
+
 def questions(corpus: Corpus, count: int) -> dict[str, NDArray[np.float32]]:
     """Question -> its vector (d,). Words of a question are common and rare ones."""
     chance = np.random.default_rng(17)
     found = {}
     for vector in corpus.questions[:count]:
         common, rare = chance.integers(0, 200, 3), chance.integers(200, WORDS, 3)
-        found[" ".join(f"w{word}" for word in [*common.tolist(), *rare.tolist()])] = vector
+        found[" ".join(map(_word, [*common.tolist(), *rare.tolist()]))] = vector
     return found
 
 

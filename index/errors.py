@@ -13,7 +13,8 @@ FootnoteError
 │   ├── ViewsUnwritable         the disk refuses what faiss and tantivy write
 │   ├── EmbedderMismatch        vectors on disk come from another model
 │   ├── GenerationConflict      another change of the embedding model stands in the way
-│   └── EmbedderUnavailable     the weights cannot be loaded
+│   ├── EmbedderUnavailable     the weights cannot be loaded
+│   └── RerankerUnavailable     nor those of the reranker
 ├── IngestError                 (ingest/errors.py)
 └── AnswerError                 (rag/errors.py)
 
@@ -75,3 +76,7 @@ class GenerationConflict(CorpusError):
 
 class EmbedderUnavailable(CorpusError):
     """The embedding model cannot be loaded."""
+
+
+class RerankerUnavailable(CorpusError):
+    """The model that puts passages in order cannot be loaded."""

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tantivy
@@ -36,6 +37,9 @@ MOST_TERMS = 200  # different words of one question
 WIDER = 1.5  # more hits are asked for than should be needed where a filter is obeyed after the search
 HITS_PER_DOCUMENT = 2  # to look through so many hits takes as long as to look up an allowed document; measured
 WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measured on SciFact and SQuAD
+
+FEW_TERMS = 8  # keys that are looked for one by one, in half the time that a set of them takes; measured
+HELD = "collections"  # in the details of a snapshot
 
 _LOCK = "lock"
 _log = logging.getLogger(__name__)
@@ -91,10 +95,11 @@ _SCHEMA = _schema()
 
 @dataclass(frozen=True, slots=True)
 class LexicalMoment:
-    """What a query sees."""
+    """What a query sees. `held` are the collections that chunks may be of; None if that is not known."""
 
     applied_seq: int
     searcher: tantivy.Searcher
+    held: frozenset[int] | None = None
 
     @property
     def rows(self) -> int:
@@ -116,7 +121,8 @@ class LexicalMoment:
 
     def _all_of(self, queries: Sequence[Query], scope: Scope | None) -> NDArray[np.int64]:
         wanted = [(Occur.Must, query) for query in queries]
-        query = Query.boolean_query([(Occur.Must, Query.all_query()), *wanted, *_limits(scope or Scope())])
+        limits = _limits(self._needed(scope or Scope()))
+        query = Query.boolean_query([(Occur.Must, Query.all_query()), *wanted, *limits])
         hits = self.searcher.search(query, max(1, self.rows), count=False).hits
         return np.array(self.searcher.fast_field_values("chunk", [address for _, address in hits]), np.int64)
 
@@ -136,18 +142,22 @@ class LexicalMoment:
             terms += _terms(text, weight)
         if not terms or k == 0:
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        scope = scope or Scope()
-        asked = (Occur.Must, Query.boolean_query(terms))
+        scope = self._needed(scope or Scope())
         most = _hits_to_look_through(scope, k)
         if most:
-            query = Query.boolean_query([asked, *_limits(replace(scope, documents=None))])
-            scores, chunks, complete = self._hits(query, most, scope.documents)
+            scores, chunks, complete = self._hits(_within(terms, replace(scope, documents=None)), most, scope.documents)
             if complete or len(chunks) >= k:
                 best = best_first(scores, chunks, k)
                 return scores[best], chunks[best]
-        scores, chunks, _ = self._hits(Query.boolean_query([asked, *_limits(scope)]), k)
+        scores, chunks, _ = self._hits(_within(terms, scope), k)
         best = best_first(scores, chunks, k)
         return scores[best], chunks[best]
+
+    def _needed(self, scope: Scope) -> Scope:
+        """The same scope without collections where it has all there are."""
+        if self.held is None or scope.collections is None or not self.held <= set(scope.collections):
+            return scope
+        return replace(scope, collections=None)
 
     def _hits(
         self, query: Query, most: int, documents: NDArray[np.int64] | None = None
@@ -169,6 +179,8 @@ class LexicalView:
     def __init__(self, folder: Path, snapshot: Snapshot | None = None) -> None:
         """Make a work folder under `folder`, from a snapshot if given. Raises ValueError if that cannot be read."""
         self.applied_seq = snapshot.applied_seq if snapshot else 0
+        known = snapshot.details.get(HELD) if snapshot else ()
+        self._held = None if known is None else frozenset(known)
         self._work = _new_work_folder(folder)
         try:
             if snapshot is not None:
@@ -190,7 +202,9 @@ class LexicalView:
     def add(self, chunks: Iterable[ChunkText]) -> int:
         """Chunks join at the next commit. Returns how many."""
         count = 0
+        collections: set[int] = set()
         for chunk in chunks:
+            collections.add(chunk.collection)
             everything = "\n".join((chunk.title, chunk.heading, chunk.text))
             found = " ".join(codes(everything))
             self._writer.add_document(
@@ -202,6 +216,8 @@ class LexicalView:
                 )
             )
             count += 1
+        if self._held is not None and not collections <= self._held:
+            self._held = self._held | collections
         return count
 
     def commit(self, applied_seq: int) -> None:
@@ -216,7 +232,12 @@ class LexicalView:
     def moment(self) -> LexicalMoment:
         """All that was committed, frozen."""
         self._index.reload()
-        return LexicalMoment(self.applied_seq, self._index.searcher())
+        return LexicalMoment(self.applied_seq, self._index.searcher(), self._held)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a snapshot of the committed index says beside its files."""
+        return {} if self._held is None else {HELD: sorted(self._held)}
 
     def fill_snapshot(self, folder: Path) -> None:
         """Put the committed index into a snapshot's folder."""
@@ -255,16 +276,28 @@ def _terms(question: str, weight: float = 1.0) -> list[tuple[Occur, Query]]:
     return found
 
 
+def _within(terms: list[tuple[Occur, Query]], scope: Scope) -> Query:
+    """Terms alone where there are no limits: tantivy then passes over what cannot be among the best any more."""
+    asked, limits = Query.boolean_query(terms), _limits(scope)
+    return Query.boolean_query([(Occur.Must, asked), *limits]) if limits else asked
+
+
 def _limits(scope: Scope) -> list[tuple[Occur, Query]]:
     found: list[tuple[Occur, Query]] = []
     for name, keys in (("collection", scope.collections), ("document", scope.documents)):
         if keys is not None:
-            within = Query.term_set_query(_SCHEMA, name, [int(key) for key in keys])
-            found.append((Occur.Must, Query.const_score_query(within, 0.0)))
+            found.append((Occur.Must, Query.const_score_query(_any_of(name, [int(key) for key in keys]), 0.0)))
     phrases = filter(None, map(_phrase, scope.phrases))
     found += [(Occur.Must, Query.const_score_query(phrase, 0.0)) for phrase in phrases]
     found += [(Occur.MustNot, word) for word in filter(None, map(_mention, scope.without))]
     return found
+
+
+def _any_of(name: str, keys: list[int]) -> Query:
+    if not 1 <= len(keys) <= FEW_TERMS:
+        return Query.term_set_query(_SCHEMA, name, keys)
+    each = [(Occur.Should, Query.term_query(_SCHEMA, name, key)) for key in keys]
+    return each[0][1] if len(each) == 1 else Query.boolean_query(each)
 
 
 def _phrase(text: str) -> Query | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 SearchMode = Literal["hybrid", "dense", "lexical"]
 
@@ -34,8 +35,7 @@ class Passage:
     recognised: bool = False  # by OCR: the text may hold errors
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):  # there are hundreds for every question, and a tuple is made in a third of the time
     """A candidate that was found and not returned, with the reason.
 
     "gone": deleted since the views saw it; "filtered": not what was asked for; "same_document": its document has
@@ -45,7 +45,7 @@ class Dropped:
     chunk: int
     reason: Literal["gone", "filtered", "forbidden", "same_document", "beyond_k"]
     score: float = 0.0
-    stages: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from index.schema import Chunk, ChunkVector, Collection, Document
 from index.scope import Scope
 
 Vector = NDArray[np.float32]
+_Row = Row[*tuple[Any, ...]]
 BATCH = 10  # candidates beyond k that are read at once, in case some are dropped
 
 
@@ -42,8 +43,7 @@ def wanted(
     `stamp` is of the embedder that will compare vectors, None if none will; `passing` remembers filters. Raises
     NoSuchCollection, EmbedderMismatch.
     """
-    query = select(Collection.id, Collection.key, Collection.name, Collection.stamp).where(Collection.id.in_(ids))
-    found = session.execute(query).all()
+    found = session.connection().execute(_COLLECTIONS, {"ids": list(ids)}).all()
     missing = set(ids) - {row.id for row in found}
     if missing:
         raise NoSuchCollection(f"there is no collection {min(missing)!r}; `footnote collections` lists those there are")
@@ -67,10 +67,7 @@ def cosines(session: Session, stamp: str, chunks: Sequence[int], vector: Vector)
     """The inner products of `vector` (d,) with the stored vectors of these chunks; those without one are left out."""
     found: dict[int, float] = {}
     for part in parts(chunks):
-        query = select(ChunkVector.chunk, ChunkVector.vector).where(
-            ChunkVector.chunk.in_(part), ChunkVector.stamp == stamp
-        )
-        rows = session.execute(query).all()
+        rows = session.connection().execute(_VECTORS, {"chunks": list(part), "stamp": stamp}).all()
         if rows:
             scores = decode_vectors([row.vector for row in rows]) @ vector
             found.update(zip((row.chunk for row in rows), scores.tolist(), strict=True))
@@ -91,69 +88,90 @@ def recheck(
     With the question's `vector` (d,), passages that only their words found learn their nearness, too. No document has
     more than `per_document` passages.
     """
-    passages: list[Passage] = []
+    shown: list[tuple[Candidate, _Row]] = []
     dropped: list[Dropped] = []
     taken = 0
-    shown: Counter[str] = Counter()  # passages per document
-    while len(passages) < k and taken < len(candidates):
+    each_has: Counter[str] = Counter()  # passages per document
+    while len(shown) < k and taken < len(candidates):
         batch = candidates[taken : taken + k + BATCH]
-        rows = _rows(session, stamp, wanted, [each.chunk for each in batch])
+        rows, fitting = _rows(session, stamp, wanted, [each.chunk for each in batch])
         for candidate in batch:
-            if len(passages) == k:
+            if len(shown) == k:
                 break
             taken += 1
             row = rows.get(candidate.chunk)
             if row is None:
                 dropped.append(Dropped(candidate.chunk, "gone"))
-            elif not row.wanted:
+            elif candidate.chunk not in fitting:
                 dropped.append(Dropped(candidate.chunk, "filtered"))
-            elif per_document is not None and shown[row.document] >= per_document:
+            elif per_document is not None and each_has[row.document] >= per_document:
                 dropped.append(Dropped(candidate.chunk, "same_document", candidate.score, candidate.stages))
             else:
-                shown[row.document] += 1
-                passages.append(_passage(candidate, row, wanted, vector))
-    dropped += [Dropped(each.chunk, "beyond_k", each.score, each.stages) for each in candidates[taken:]]
-    return passages, dropped
+                each_has[row.document] += 1
+                shown.append((candidate, row))
+    dropped += [Dropped(chunk, "beyond_k", score, stages) for chunk, score, stages in candidates[taken:]]
+    return _passages(shown, wanted, vector), dropped
 
 
-def _rows(session: Session, stamp: str, wanted: Wanted, chunks: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
-    # Columns, not entities: this runs for every question, and loading objects would take most of its time.
-    fits = and_(Document.collection.in_(wanted.collections), wanted.filters.clause())
-    query = _VISIBLE.add_columns(fits.label("wanted"))
-    found: dict[int, Row[*tuple[Any, ...]]] = {}
+def _rows(
+    session: Session, stamp: str, wanted: Wanted, chunks: Sequence[int]
+) -> tuple[dict[int, _Row], frozenset[int]]:
+    """What is current of these chunks, by id, and which of them are asked for, as SQL says now."""
+    query = _VISIBLE if not wanted.filters else _VISIBLE.add_columns(wanted.filters.clause().label("passes"))
+    found: dict[int, _Row] = {}
     for part in parts(chunks):
-        found.update({row.chunk: row for row in session.execute(query, {"chunks": part, "stamp": stamp})})
-    return found
+        rows = session.connection().execute(query, {"chunks": list(part), "stamp": stamp})
+        found.update({row.chunk: row for row in rows})
+    fitting = (row for row in found.values() if row.collection in wanted.collections)
+    return found, frozenset(row.chunk for row in fitting if not wanted.filters or row.passes)
 
 
+# These run for every question. They are made once, and of columns of tables: making a query, and loading what belongs
+# to an object, would take longer than the database does.
+_chunks, _documents = Chunk.__table__.c, Document.__table__.c
+_vectors, _collections = ChunkVector.__table__.c, Collection.__table__.c
+_COLLECTIONS = select(_collections.id, _collections.key, _collections.name, _collections.stamp).where(
+    _collections.id.in_(bindparam("ids", expanding=True))
+)
+_VECTORS = select(_vectors.chunk, _vectors.vector).where(
+    _vectors.chunk.in_(bindparam("chunks", expanding=True)), _vectors.stamp == bindparam("stamp")
+)
 _VISIBLE = (
     select(
-        Chunk.id.label("chunk"),
-        Chunk.heading,
-        Chunk.page,
-        Chunk.line,
-        Chunk.recognised,
-        Chunk.start,
-        Chunk.end,
-        Chunk.text,
-        Document.id.label("document"),
-        Document.collection,
-        Document.version,
-        Document.name,
-        Document.title,
-        Document.attributes.label("attributes"),
-        ChunkVector.vector,
+        _chunks.id.label("chunk"),
+        _chunks.heading,
+        _chunks.page,
+        _chunks.line,
+        _chunks.recognised,
+        _chunks.start,
+        _chunks.end,
+        _chunks.text,
+        _documents.id.label("document"),
+        _documents.collection,
+        _documents.version,
+        _documents.name,
+        _documents.title,
+        _documents.metadata.label("attributes"),
+        _vectors.vector,
     )
-    .join(Document, Document.key == Chunk.document)
-    .outerjoin(ChunkVector, and_(ChunkVector.chunk == Chunk.id, ChunkVector.stamp == bindparam("stamp")))
-    .where(Chunk.id.in_(bindparam("chunks", expanding=True)), Document.state == "current")
+    .select_from(Chunk.__table__)
+    .join(Document.__table__, _documents.key == _chunks.document)
+    .outerjoin(ChunkVector.__table__, and_(_vectors.chunk == _chunks.id, _vectors.stamp == bindparam("stamp")))
+    .where(_chunks.id.in_(bindparam("chunks", expanding=True)), _documents.state == "current")
 )
 
 
-def _passage(candidate: Candidate, row: Row[*tuple[Any, ...]], wanted: Wanted, vector: Vector | None) -> Passage:
-    stages = candidate.stages
-    if vector is not None and row.vector is not None:
-        stages = {**stages, "dense": float(decode_vectors([row.vector])[0] @ vector)}
+def _passages(shown: Sequence[tuple[Candidate, _Row]], wanted: Wanted, vector: Vector | None) -> list[Passage]:
+    near: dict[int, float] = {}
+    stored = [row for _, row in shown if row.vector is not None]
+    if vector is not None and stored:
+        scores = decode_vectors([row.vector for row in stored]) @ vector
+        near = dict(zip((row.chunk for row in stored), scores.tolist(), strict=True))
+    return [_passage(candidate, row, wanted, near.get(row.chunk)) for candidate, row in shown]
+
+
+def _passage(candidate: Candidate, row: _Row, wanted: Wanted, nearness: float | None) -> Passage:
+    stages = candidate.stages if nearness is None else {**candidate.stages, "dense": nearness}
     return Passage(
         chunk=row.chunk,
         document=row.document,

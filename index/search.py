@@ -28,6 +28,7 @@ from index.passage import SearchMode, SearchResult
 from index.passing import Passing
 from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
+from index.rerank import Reranker, reranked
 from index.vector_base import Limits
 from index.views import Dense, Moment, Views
 from index.wording import Wording, read_wording
@@ -94,8 +95,11 @@ class Searcher:
         poll_seconds: float = 0.2,
         dense: Dense = "faiss",
         reopen: Callable[[str], Embedder] | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
-        """`reopen` loads an embedding model by name or path, for when another one serves; without it, none does here.
+        """`reranker` orders the best passages anew, for every question; it is closed here.
+
+        `reopen` loads an embedding model by name or path, for when another one serves; without it, none does here.
 
         `embedder` stays the caller's to close; what `reopen` gave is closed here.
         """
@@ -117,6 +121,7 @@ class Searcher:
         self._serving = _Serving(embedder, self._new_views(embedder.stamp))
         self._passing = Passing()
         self._reopen = reopen
+        self._reranker = reranker
         self._given = embedder
         self._reopened: list[Embedder] = []
         self._switching = threading.Lock()
@@ -161,6 +166,8 @@ class Searcher:
         self._views.close()
         for embedder in self._reopened:
             embedder.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     def refresh(self) -> None:
         """Bring the views up to the end of the log, now, under the embedder that serves."""
@@ -266,11 +273,17 @@ class Searcher:
             clock.lap("lexical")
         candidates = fuse(dense, lexical) if question.mode == "hybrid" else single(question.mode, dense or lexical)
         clock.lap("fuse")
+        reranker = self._reranker
+        most = question.k if reranker is None else max(question.k, reranker.candidates)
         with self._database.read() as session:
             passages, dropped = recheck(
-                session, question.serving.stamp, sought, candidates, question.k, question.vector, question.per_document
+                session, question.serving.stamp, sought, candidates, most, question.vector, question.per_document
             )
         clock.lap("recheck")
+        if reranker is not None:
+            passages, beyond = reranked(reranker, question.text, passages, question.k)
+            dropped = [*dropped, *beyond]
+            clock.lap("rerank")
         return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms(), relaxed)
 
     def _dense(self, question: _Question, vector: NDArray[np.float32], sought: Wanted, moment: Moment) -> Ranking:

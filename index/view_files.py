@@ -76,7 +76,7 @@ class ViewFiles:
     def write_lexical(self, view: LexicalView) -> Snapshot:
         """The committed words; older ones are removed. Raises what the disk makes of it."""
         mark = self._signed(mark_at(self._database, view.applied_seq))
-        written = self.lexical.write(view.applied_seq, mark or "", view.fill_snapshot)
+        written = self.lexical.write(view.applied_seq, mark or "", view.fill_snapshot, view.details)
         self.lexical.keep_only(written)
         return written
 

@@ -19,6 +19,7 @@ from index.embedder import Embedder, open_embedder
 from index.embedder_serving import ServingEmbedder
 from index.errors import EmbedderUnavailable, FootnoteError
 from index.generations import Generations
+from index.rerank import Reranker
 from index.search import Searcher
 from index.views import Dense
 from ingest.blobs import Blobs
@@ -292,7 +293,19 @@ def _searcher(settings: Settings, database: Database, embedder: Embedder) -> Sea
         delta_limit=settings.index_delta_limit,
         dense=cast(Dense, settings.index_dense),
         reopen=lambda model: open_model(settings, model),
+        reranker=open_reranker(settings),
     )
+
+
+def open_reranker(settings: Settings) -> Reranker | None:
+    """What orders the best passages anew, if settings name one. Raises RerankerUnavailable."""
+    if settings.retrieve_rerank == "none":
+        return None
+    # Imported here: torch takes seconds to load, which nobody without a reranker need wait for.
+    from index.rerank_cross_encoder import CrossEncoderReranker
+
+    candidates = max(1, settings.retrieve_rerank_candidates)
+    return CrossEncoderReranker(settings.retrieve_rerank, candidates, shares(settings).embedder)
 
 
 def serving_embedder(settings: Settings, database: Database) -> Embedder:

@@ -136,6 +136,13 @@ class Settings:
     )
     index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
 
+    retrieve_rerank: str = _setting(
+        "none",
+        "A model that reads question and passage together and orders the best passages anew: the folder or the locally "
+        "cached name of a sentence-transformers cross-encoder, or `none`.",
+    )
+    retrieve_rerank_candidates: int = _setting(30, "Passages that it reads for a question; each costs time.")
+
     ingest_max_file_bytes: int = _setting(2 * 1024**3, "Largest upload.")
     ingest_parse_seconds: float = _setting(300.0, "Wall time one file may take to parse.")
     ingest_parse_memory_bytes: int = _setting(1536 * 1024**2, "Memory the parsing child process may use.")

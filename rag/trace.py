@@ -92,7 +92,7 @@ def _retrieval(retrieved: Retrieved | None) -> dict[str, Any] | None:
             }
             for n, passage in enumerate(retrieved.passages, start=1)
         ],
-        "dropped": [asdict(item) for item in retrieved.dropped],
+        "dropped": [item._asdict() for item in retrieved.dropped],
         "ms": dict(retrieved.ms),
     }
 

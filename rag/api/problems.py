@@ -50,6 +50,7 @@ TABLE: Final[Mapping[type[FootnoteError], Row]] = {
     corpus.EmbedderMismatch: Row(503, "embedder-mismatch", "Vectors of another model"),
     corpus.GenerationConflict: Row(409, "generation-conflict", "Another change of the embedding model is in the way"),
     corpus.EmbedderUnavailable: Row(503, "embedder-unavailable", "The embedding model cannot be loaded"),
+    corpus.RerankerUnavailable: Row(503, "reranker-unavailable", "The reranking model cannot be loaded"),
     ingest.IngestError: Row(500, "ingest", "The upload cannot be taken in"),
     ingest.UnreadableDocument: Row(422, "unreadable-document", "The document cannot be read"),
     ingest.EmptyFile: Row(422, "empty-file", "The file is empty"),
