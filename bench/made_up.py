@@ -111,14 +111,24 @@ def made_up(size: int, seed: int = SEED) -> Corpus:
 
 
 def made_up_in(file: Path, size: int) -> Corpus:
-    """A corpus in a mapped file, of half precision as SQL keeps vectors: 768 bytes a chunk, and little memory."""
-    texts = Texts()
-    written = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(size, D))
-    for at in range(0, size, PART):
-        written[at : at + PART] = texts.about(texts.subjects_of(min(PART, size - at)))
-    written.flush()
-    about = np.sort(texts.some_of(size))
-    return Corpus(np.load(file, mmap_mode="r"), texts.asked_about(written[about].astype(np.float32)))
+    """A corpus in a mapped file, of half precision as SQL keeps vectors: 768 bytes a chunk, and little memory.
+
+    A file that is there is used again, or its first rows if it has more than `size`.
+    """
+    if not file.exists():
+        texts = Texts()
+        made = file.with_suffix(".part")
+        written = np.lib.format.open_memmap(made, mode="w+", dtype=np.float16, shape=(size, D))
+        for at in range(0, size, PART):
+            written[at : at + PART] = texts.about(texts.subjects_of(min(PART, size - at)))
+        written.flush()
+        made.rename(file)
+    rows = np.load(file, mmap_mode="r")[:size]
+    if len(rows) < size:
+        raise ValueError(f"{file} has {len(rows)} rows, but {size} were wanted; remove it, and it is made anew")
+    asking = Texts()
+    about = np.sort(asking.some_of(size))
+    return Corpus(rows, asking.asked_about(rows[about].astype(np.float32)))
 
 
 def unit(rows: Vectors) -> Vectors:

@@ -149,7 +149,7 @@ def _measured(side: str, kind: str, shared: Path, environments: Path, seconds: f
             known = {PACKAGES[side][0]: version(python, PACKAGES[side][0])}
             environment["PYTHONPATH"] = ""
         if side == "pgvector":
-            environment["FOOTNOTE_BENCH_POSTGRES"] = _server(stack)
+            environment["FOOTNOTE_BENCH_POSTGRES"] = f"host={postgres(stack)} user=postgres dbname=postgres"
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, check=True)
         except subprocess.TimeoutExpired:
@@ -164,14 +164,14 @@ def _measured(side: str, kind: str, shared: Path, environments: Path, seconds: f
     }
 
 
-def _server(stack: ExitStack) -> str:
-    """A PostgreSQL of its own until the stack closes; how to connect to it."""
+def postgres(stack: ExitStack) -> Path:
+    """A PostgreSQL of its own until the stack closes; the folder of its socket."""
     from tests.postgres import PostgresServer  # the same as in tests; it imports what only they need
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="footnote-pg-", ignore_cleanup_errors=True)))
     server = PostgresServer(folder)
     stack.callback(server.close)
-    return f"host={folder / 'data'} user=postgres dbname=postgres"
+    return folder / "data"
 
 
 if __name__ == "__main__":
