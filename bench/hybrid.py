@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.made_up import PER_DOCUMENT, Corpus, D, made_up
+from bench.made_up import Corpus, D, made_up
 from index.catalog import Catalog
 from index.database import Database
 from index.embedder_stamp import EmbedderStamp
@@ -27,6 +27,7 @@ from index.rows import NewChunk, NewDocument
 from index.search import Searcher
 
 K = 10
+PER_DOCUMENT = 10  # chunks
 WORDS = 20_000  # different ones
 LENGTH = 60  # words of a chunk
 FILTERS: Mapping[str, Any] = {  # `bucket` is a number from 0 to 999 in the metadata of each document
@@ -75,21 +76,23 @@ class Timed:
     stages: Mapping[str, float]  # p50
 
 
-def documents(corpus: Corpus, collection: str, first: int = 0, count: int | None = None) -> Iterator[NewDocument]:
-    """Documents of PER_DOCUMENT chunks each, whose words are spread as those of texts are."""
+def documents(
+    corpus: Corpus, collection: str, first: int = 0, count: int | None = None, chunks_each: int = PER_DOCUMENT
+) -> Iterator[NewDocument]:
+    """Documents of so many chunks each, whose words are spread as those of texts are."""
     chance = np.random.default_rng(11 + first)
     weights = 1 / (np.arange(WORDS) + 3.0)
     weights /= weights.sum()
-    count = len(corpus.rows) // PER_DOCUMENT - first if count is None else count
+    count = len(corpus.rows) // chunks_each - first if count is None else count
     for number in range(first, first + count):
-        words = chance.choice(WORDS, (PER_DOCUMENT, LENGTH), p=weights)
+        words = chance.choice(WORDS, (chunks_each, LENGTH), p=weights)
         texts = [" ".join(map(_word, row)) for row in words.tolist()]
         text = "\n".join(texts)
         starts = np.cumsum([0] + [len(each) + 1 for each in texts])
         chunks = [
             NewChunk(n, int(starts[n]), int(starts[n]) + len(each), each, tokens=LENGTH) for n, each in enumerate(texts)
         ]
-        at = (number * PER_DOCUMENT) % len(corpus.rows)
+        at = (number * chunks_each) % len(corpus.rows)
         yield NewDocument(
             collection=collection,
             name=f"{number}.txt",
@@ -103,7 +106,7 @@ def documents(corpus: Corpus, collection: str, first: int = 0, count: int | None
             report={},
             blob="none",
             chunks=chunks,
-            vectors=corpus.rows[at : at + PER_DOCUMENT],
+            vectors=corpus.rows[at : at + chunks_each],
             stamp=MadeUpEmbedder.stamp.key,
         )
 
@@ -153,7 +156,13 @@ def _recall(searcher: Searcher, asked: list[str], scope: Mapping[str, Any]) -> f
 
 
 def measure(
-    size: int, asked: int, rate: int, seconds: float, limits: Mapping[str, Any], url: str = ""
+    size: int,
+    asked: int,
+    rate: int,
+    seconds: float,
+    limits: Mapping[str, Any],
+    url: str = "",
+    chunks_each: int = PER_DOCUMENT,
 ) -> dict[str, Any]:
     """All figures: filling, each filter, and searching while `rate` chunks/s are written for so many seconds."""
     corpus = made_up(size)
@@ -165,15 +174,22 @@ def measure(
         catalog = Catalog(database)
         collection = catalog.create_collection("bench").id
         began = time.perf_counter()
-        for new in documents(corpus, collection):
+        for new in documents(corpus, collection, chunks_each=chunks_each):
             catalog.put_document(new)
-        figures: dict[str, Any] = {"chunks": size, "chunks_per_s_into_the_truth": size / (time.perf_counter() - began)}
+        filled = size / (time.perf_counter() - began)
+        figures: dict[str, Any] = {
+            "chunks": size,
+            "chunks_of_a_document": chunks_each,
+            "chunks_per_s_into_the_truth": filled,
+        }
         searcher = Searcher(database, catalog, MadeUpEmbedder(known), Path(folder) / "views", **limits)
         began = time.perf_counter()
         searcher.compact()
         figures |= {"views_build_seconds": time.perf_counter() - began, "class": searcher.status()["dense"]}
         figures |= _by_filter(searcher, known, collection)
-        figures |= _beside_a_writer(searcher, catalog, known, collection, (url, str(rate), str(seconds)))
+        figures |= _beside_a_writer(
+            searcher, catalog, known, collection, (url, str(rate), str(seconds), str(chunks_each))
+        )
         figures["beside_writing_times_alone_p95"] = figures["beside_writing_ms_p95"] / figures["unfiltered_ms_p95"]
         searcher.close()
         database.close()
@@ -196,16 +212,19 @@ def _beside_a_writer(
     catalog: Catalog,
     known: Mapping[str, NDArray[np.float32]],
     collection: str,
-    writing: tuple[str, str, str],
+    writing: tuple[str, str, str, str],
 ) -> dict[str, Any]:
-    """p95 while another process writes, and how long commits took to be found. `writing`: url, rate, seconds."""
+    """p95 while another process writes, and how long commits took to be found.
+
+    `writing`: url, rate, seconds, chunks of a document.
+    """
     searcher.start()
     fresh = catalog.create_collection(FRESH).id
-    url, rate, seconds = writing
+    url, *how = writing
     milliseconds: list[float] = []
     lag = _Lag(searcher, catalog)
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.hybrid_writer", url, fresh, rate, seconds], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.hybrid_writer", url, fresh, *how], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()  # it begins

@@ -17,6 +17,7 @@ _messages = Console(stderr=True, highlight=False)
 @click.option("--questions", type=click.IntRange(10, 200), default=100, show_default=True)
 @click.option("--rate", type=click.IntRange(min=10), default=2000, show_default=True, help="Chunks/s that are written.")
 @click.option("--seconds", type=float, default=10.0, show_default=True, help="How long they are written.")
+@click.option("--chunks", type=click.IntRange(1, 1000), default=10, show_default=True, help="Of a document.")
 @click.option("--database", default="", help="SQLAlchemy URL of an empty PostgreSQL database. Default SQLite.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=RESULTS / "hybrid.json", help="Where figures are kept."
@@ -29,6 +30,7 @@ def hybrid_command(
     questions: int,
     rate: int,
     seconds: float,
+    chunks: int,
     database: str,
     output: Path,
     as_json: bool,
@@ -41,7 +43,7 @@ def hybrid_command(
         "delta_limit": settings.index_delta_limit,
     }
     with _messages.status(f"filling a database with {size} chunks, then asking"):
-        figures = measure(size, questions, rate, seconds, limits, database)
+        figures = measure(size, questions, rate, seconds, limits, database, chunks)
     names = [name for name in figures if name.endswith("times_unfiltered")]
     ratios = {name.replace("times_unfiltered", "speed_vs_unfiltered"): 1 / figures[name] for name in names}
     result = record(ratios, figures, ("faiss-cpu", "tantivy", "SQLAlchemy"), output)

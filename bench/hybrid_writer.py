@@ -1,6 +1,6 @@
-"""A process that writes made-up documents at a rate: `hybrid_writer.py URL COLLECTION CHUNKS_PER_SECOND SECONDS`.
+"""A process that writes made-up documents at a rate: `hybrid_writer.py URL COLLECTION RATE SECONDS CHUNKS`.
 
-Knows no view. Prints a line when it begins.
+RATE counts chunks a second, CHUNKS those of a document. Knows no view. Prints a line when it begins.
 """
 
 import sys
@@ -8,7 +8,7 @@ import time
 from itertools import count
 
 from bench.hybrid import documents
-from bench.made_up import PER_DOCUMENT, made_up
+from bench.made_up import made_up
 from index.catalog import Catalog
 from index.database import Database
 
@@ -16,10 +16,12 @@ from index.database import Database
 def main() -> None:
     """What the module's docstring says; slower where the database is."""
     url, collection, rate, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
+    chunks_each = int(sys.argv[5])
     database = Database(url)
     catalog = Catalog(database)
     corpus = made_up(2000, seed=7)
-    ready = list(documents(corpus, collection, first=10_000_000, count=int(rate * seconds / PER_DOCUMENT) + 1))
+    count_all = int(rate * seconds / chunks_each) + 1
+    ready = list(documents(corpus, collection, 10_000_000, count_all, chunks_each))
     sys.stdout.write("writing\n")
     sys.stdout.flush()
     began = time.monotonic()
@@ -27,7 +29,7 @@ def main() -> None:
         if number >= len(ready) or time.monotonic() - began > seconds:
             break
         catalog.put_document(ready[number])
-        time.sleep(max(0.0, began + (number + 1) * PER_DOCUMENT / rate - time.monotonic()))
+        time.sleep(max(0.0, began + (number + 1) * chunks_each / rate - time.monotonic()))
     database.close()
 
 

@@ -23,6 +23,12 @@ _UNITS = {
     "build_seconds": "seconds to take everything in",
     "restart_seconds": "seconds from a restart to the first answer",
 }
+_GROWTH = {
+    "ms_p95": "milliseconds of a search, 95th percentile, one thread",
+    "build_seconds": "seconds to build",
+    "resident_mib": "MiB in memory after searching, mapped files included",
+    "disk_mib": "MiB on disk",
+}
 
 
 def bars(title: str, note: str, values: Sequence[tuple[str, float]], ours: str = "ours") -> str:
@@ -65,6 +71,48 @@ def pictures(kept: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def growth_pictures(kept: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> SVG, of what `bench/growth.py` keeps: a line for each figure, by rows."""
+    sizes = sorted((int(size), figures) for size, figures in kept["sizes"].items())
+    found: dict[str, str] = {}
+    for name, unit in _GROWTH.items():
+        values = [(size, float(figures[name])) for size, figures in sizes if name in figures]
+        if len(values) > 1:
+            found[f"growth-{name}.svg"] = line(unit, "by rows of the dense view; both scales are logarithmic", values)
+    return found
+
+
+def line(title: str, note: str, values: Sequence[tuple[int, float]]) -> str:
+    """Points (rows, value > 0) by rows, joined, on logarithmic scales; rows and values stand at the points."""
+    height, bottom = 320, 40
+    width = WIDTH - LEFT - RIGHT
+    across = [math.log(rows) for rows, _ in values]
+    up = [math.log(value) for _, value in values]
+    places = [
+        (
+            LEFT / 2 + (a - across[0]) / max(across[-1] - across[0], 1e-9) * (width + LEFT / 2),
+            height - bottom - (u - min(up)) / max(max(up) - min(up), 1e-9) * (height - bottom - TOP - 24),
+        )
+        for a, u in zip(across, up, strict=True)
+    ]
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        f'role="img" aria-label="{escape(title)}" font-family="sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="16" y="24" font-size="16" fill="#1f2933">{escape(title)}</text>',
+        f'<text x="16" y="44" fill="#52606d">{escape(note)}</text>',
+        f'<polyline fill="none" stroke="{_OURS}" stroke-width="2" '
+        f'points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>',
+    ]
+    for (rows, value), (x, y) in zip(values, places, strict=True):
+        lines += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_OURS}"/>',
+            f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle" fill="#1f2933">{_short(value)}</text>',
+            f'<text x="{x:.1f}" y="{height - 14}" text-anchor="middle" fill="#52606d">{rows:,}</text>',
+        ]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
 def _value(figures: Mapping[str, Any], name: str) -> float | None:
     if name in figures:
         return float(figures[name])
@@ -78,11 +126,15 @@ def _short(value: float) -> str:
 
 @click.command()
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS / "search_peers.json", show_default=True)
+@click.option("--growth", type=click.Path(path_type=Path), default=RESULTS / "growth.json", show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=DOCS, show_default=True)
-def main(results: Path, folder: Path) -> None:
-    """Draw the kept comparison of searching."""
+def main(results: Path, growth: Path, folder: Path) -> None:
+    """Draw the kept comparison of searching, and growth."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures(json.loads(results.read_text(encoding="utf-8"))).items():
+    drawn = pictures(json.loads(results.read_text(encoding="utf-8")))
+    if growth.exists():
+        drawn |= growth_pictures(json.loads(growth.read_text(encoding="utf-8")))
+    for name, picture in drawn.items():
         (folder / name).write_text(picture, encoding="utf-8")
         click.echo(folder / name)
 

@@ -29,7 +29,7 @@ INDEX, SKETCH, ROWS = "index.faiss", "sketch.faiss", "rows.npy"
 TRAINING_ROWS = 100_000  # or `_ROWS_PER_LIST` for each list, if that is more
 _LISTS_PER_ROOT = 2  # lists = 2 * sqrt(rows), to a power of two
 _FEWEST_LISTS = 16
-_MOST_LISTS = 16_384
+_MOST_LISTS = 4096  # more would take longer to tell apart than their rows take to look through
 _ROWS_PER_LIST = 39  # to train on; faiss warns below
 _WANTED_RECALL = 0.99  # of the ten nearest, when the number of lists to look at is chosen ...
 _PROBING_QUESTIONS = 200  # ... with so many made-up questions
