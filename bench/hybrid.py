@@ -131,7 +131,11 @@ def questions(corpus: Corpus, count: int) -> dict[str, NDArray[np.float32]]:
 
 
 def timed(searcher: Searcher, asked: Mapping[str, NDArray[np.float32]], collection: str, filters: Filters) -> Timed:
-    """Each question once, warm: the first of a filter pays for looking up which documents pass it."""
+    """Each question once, warm: the first of a filter pays for looking up which documents pass it.
+
+    Recall is of a few questions, fewer the more chunks there are: for each, every vector in SQL is scanned.
+    """
+    exactly = max(2, min(20, 20 * 20_000 // max(1, searcher.status()["chunks"])))
     scope: dict[str, Any] = {"collections": [collection], "k": K, "filters": filters}
     milliseconds, stages = [], dict[str, list[float]]()
     searcher.search(next(iter(asked)), **scope)
@@ -143,7 +147,7 @@ def timed(searcher: Searcher, asked: Mapping[str, NDArray[np.float32]], collecti
             stages.setdefault(stage, []).append(spent)
     p50, p95 = np.percentile(milliseconds, [50, 95]).tolist()
     middle = {stage: float(np.median(spent)) for stage, spent in stages.items()}
-    return Timed(p50, p95, _recall(searcher, list(asked)[:20], scope), middle)
+    return Timed(p50, p95, _recall(searcher, list(asked)[:exactly], scope), middle)
 
 
 def _recall(searcher: Searcher, asked: list[str], scope: Mapping[str, Any]) -> float:
