@@ -8,7 +8,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ MOST = {
     "python_share_of_decoding_1_stream": 0.05,
     "python_share_of_decoding_8_streams": 0.15,
 }
+SCENES = ("first_words", "one_stream", "streams_together", "whole_answers", "gaps_beside_a_prompt")
 KINDS = ("Q8_0", "BF16")  # that a file is converted into, where the settings know of no converted one
 
 _messages = Console(stderr=True, highlight=False)
@@ -86,6 +87,7 @@ class Board:
 @click.option("--model", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another GGUF file.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1, show_default=True, help="Turns of each side.")
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=6.0, show_default=True, help="Begin nothing later.")
+@click.option("--scene", "only", type=click.Choice(SCENES), multiple=True, help="Only these. Default: all.")
 @click.option("--optimized/--as-shipped", default=True, show_default=True, help="Measure the converted file as well.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=RESULTS / "generate.json", help="Where figures are kept."
@@ -93,7 +95,14 @@ class Board:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_context
 def generate_command(
-    ctx: click.Context, model: Path | None, rounds: int, minutes: float, optimized: bool, output: Path, as_json: bool
+    ctx: click.Context,
+    model: Path | None,
+    rounds: int,
+    minutes: float,
+    only: Sequence[str],
+    optimized: bool,
+    output: Path,
+    as_json: bool,
 ) -> None:
     """First word, tokens and answers per second against llama_cpp.Llama and bare batched decoding.
 
@@ -111,7 +120,7 @@ def generate_command(
         sides = opened(path, converted, threads)
         result: dict[str, Any] = {}
         try:
-            for _ in turns(sides, board, rounds):
+            for _ in turns(sides, board, rounds, only or SCENES):
                 told = about | board.figures() | {"seconds_taken": round(time.perf_counter() - began, 1)}
                 result = record(ratios(board.figures()), told, PACKAGES, output, WANTED)
                 if time.perf_counter() - began > 60 * minutes:
@@ -158,7 +167,7 @@ def converted_file(settings: Settings, path: Path, threads: int, folder: Path) -
     return None if outcome.version.origin == "shipped" else shelf.path(outcome.version)
 
 
-def turns(sides: Sides, board: Board, rounds: int) -> Iterator[None]:
+def turns(sides: Sides, board: Board, rounds: int, only: Sequence[str] = SCENES) -> Iterator[None]:
     """Measure; comes back after every scene."""
     scenes: tuple[Callable[[Sides, Board, Prompts, str], None], ...] = (
         first_words,
@@ -171,7 +180,7 @@ def turns(sides: Sides, board: Board, rounds: int) -> Iterator[None]:
     for side in _all_sides(sides).values():
         side.answers([prompts.request(SHORT_PROMPT, "warming up", 8)])
     for turn in range(rounds):
-        for scene in scenes:
+        for scene in (one for one in scenes if one.__name__ in only):
             scene(sides, board, prompts, f"{turn} {scene.__name__}")
             yield
 
@@ -202,23 +211,39 @@ def one_stream(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
 def streams_together(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
     """Words of several answers at once, on the best file, against bare decoding of the same shape."""
     asked = prompts.several(SHORT_PROMPT, mark, STREAMS, ANSWER_TOKENS)
+    prompt = sides.ours.engine.prepare(asked[0]).tokens
+
+    def bare() -> float:
+        return batched_speed(
+            sides.best_path, streams=STREAMS, prompt=prompt, tokens=ANSWER_TOKENS, threads=sides.threads
+        )
+
+    before = bare()
     sides.best.answers([replace(request, max_tokens=1) for request in asked])
     sides.best.context.begin()
     board.put(f"tokens_per_second_{STREAMS}_streams_best", together_speed(sides.best.answers(asked)))
     board.put(f"python_share_of_decoding_{STREAMS}_streams", sides.best.context.overhead)
-    prompt = sides.ours.engine.prepare(asked[0]).tokens
-    bare = batched_speed(sides.best_path, streams=STREAMS, prompt=prompt, tokens=ANSWER_TOKENS, threads=sides.threads)
-    board.put(f"tokens_per_second_{STREAMS}_streams_bare", bare)
+    # Before and after ours, so that a machine that gets busier or quieter meanwhile favours nobody.
+    board.put(f"tokens_per_second_{STREAMS}_streams_bare", 2 / (1 / before + 1 / bare()))
 
 
 def whole_answers(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
-    """Answers per second: 8 askers over evidence prompts, and over the long prompt that the plain way reads."""
+    """Answers per second of 8 askers: over evidence prompts, over long prompts, and over one long evidence together.
+
+    The plain way reads the long prompt.
+    """
     short = prompts.several(SHORT_PROMPT, f"{mark} s", STREAMS, ANSWER_TOKENS)
     long = prompts.several(LONG_PROMPT, f"{mark} l", STREAMS, ANSWER_TOKENS)
     board.put("answers_per_second_8_askers_best", answers_per_second(sides.best.answers(short)))
     board.put("answers_per_second_8_askers_600_best", answers_per_second(sides.best.answers(long)))
     # One after another: the rate is the same for two as for eight.
     board.put("answers_per_second_600_plain", answers_per_second(sides.plain.answers(long[:2])))
+    same = prompts.about_the_same(LONG_PROMPT, f"{mark} e", STREAMS, ANSWER_TOKENS)
+    board.put("answers_per_second_8_askers_600_same_evidence_best", answers_per_second(sides.best.answers(same)))
+    # The library keeps the beginning of its last prompt: the first is read whole, those that follow are not.
+    first, *_, last = sides.plain.answers(same[:3])
+    seconds = first.whole + (STREAMS - 1) * (last.whole - first.whole) / 2
+    board.put("answers_per_second_600_same_evidence_plain", STREAMS / seconds)
 
 
 def gaps_beside_a_prompt(sides: Sides, board: Board, prompts: Prompts, mark: str) -> None:
@@ -271,6 +296,10 @@ def ratios(known: Mapping[str, float]) -> dict[str, float]:
         ),
         "answers_per_second_8_askers": ("answers_per_second_8_askers_best", "answers_per_second_600_plain"),
         "answers_per_second_8_askers_600": ("answers_per_second_8_askers_600_best", "answers_per_second_600_plain"),
+        "answers_per_second_8_askers_600_same_evidence": (
+            "answers_per_second_8_askers_600_same_evidence_best",
+            "answers_per_second_600_same_evidence_plain",
+        ),
     }
     found = {
         name: known[above] / known[below] for name, (above, below) in pairs.items() if {above, below} <= set(known)

@@ -1,6 +1,7 @@
 """Prompts of a wanted length, as answering makes them: a rule, invented passages, a question. Knows no measurement."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rag.llm.generator import GenerationRequest, Message
 
@@ -23,6 +24,15 @@ class Prompts:
 
     def several(self, length: int, mark: str, count: int, max_tokens: int) -> list[GenerationRequest]:
         return [self.request(length, f"{mark}{n}", max_tokens) for n in range(count)]
+
+    def about_the_same(self, length: int, mark: str, count: int, max_tokens: int) -> list[GenerationRequest]:
+        """Several questions over the same passages, as askers of one collection send them."""
+        one = self.request(length, mark, max_tokens)
+        rule, asked = one.messages
+        return [
+            replace(one, messages=(rule, replace(asked, content=f"{asked.content} Begin with lamp {n + 1}.")))
+            for n in range(count)
+        ]
 
     def follow_up(self, request: GenerationRequest) -> GenerationRequest:
         """The next question of the same conversation."""

@@ -1,4 +1,4 @@
-"""Words and first words of whole servers, ours beside that of llama-cpp-python, as several askers see them.
+"""Words and first words of whole servers as several askers see them: ours, llama-cpp-python's, llama.cpp's own.
 
 Same file, threads, prompts and machine in one run, in turns. What is known is kept after every scene, and a scene for
 which no time is left is left out. Knows no measure of quality.
@@ -24,7 +24,7 @@ from bench.askers import ask_all, client, hear, open_streams
 from bench.generate import PACKAGES, Board, converted_file
 from bench.prompts import Counter, Prompts
 from bench.record import RESULTS, record, show
-from bench.servers import Server, our_server, peer_server
+from bench.servers import Server, native_server, our_server, peer_server
 from rag.llm.generator import GenerationRequest
 from rag.llm.llama import LlamaModel, build_features
 from rag.llm.local import chat_template
@@ -64,6 +64,11 @@ class NoTimeLeft(Exception):
 @click.option("--optimized/--as-shipped", default=False, show_default=True, help="Also ours over the converted file.")
 @click.option("--alone", is_flag=True, help="Without the other server.")
 @click.option(
+    "--native",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="llama.cpp's own `llama-server`, built elsewhere: measured as well.",
+)
+@click.option(
     "--output", type=click.Path(path_type=Path), default=RESULTS / "serve.json", help="Where figures are kept."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -77,6 +82,7 @@ def serve_command(
     idle: int,
     optimized: bool,
     alone: bool,
+    native: Path | None,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -101,6 +107,8 @@ def serve_command(
         servers = [ours]
         if not alone:
             servers.append(stack.enter_context(peer_server(path, **shape)))
+        if native is not None:
+            servers.append(stack.enter_context(native_server(native, path, sequences=max(askers), **shape)))
         if optimized and (converted := converted_file(settings, path, threads, folder)) is not None:
             about["optimized_model"] = converted.name
             best = stack.enter_context(our_server(converted, kept, sequences=max(askers), **shape))
@@ -210,10 +218,10 @@ def ratios(known: Mapping[str, float]) -> dict[str, float]:
     found = {}
     for name, ours in known.items():
         what, _, who = name.rpartition("_")
-        if who not in ("ours", "optimized") or (peer := known.get(f"{what}_peer")) is None:
-            continue
-        better = ours / peer if "per_second" in what else peer / ours
-        found[what if who == "ours" else name] = better
+        for side, mark in (("peer", ""), ("native", "_against_native")):
+            if who in ("ours", "optimized") and (other := known.get(f"{what}_{side}")) is not None:
+                better = ours / other if "per_second" in what else other / ours
+                found[(what if who == "ours" else name) + mark] = better
     for what, most in (("kb_per_idle_stream", IDLE_KB), ("seconds_between_tokens_beside_1000_p95", GAP_SECONDS)):
         if (measured := known.get(f"{what}_ours")) is not None:
             found[f"{what}_as_wanted"] = most / max(measured, 1e-9)

@@ -1,7 +1,7 @@
-"""The two servers that are compared, each a process of its own on a free port. Knows no measurement.
+"""The servers that are compared, each a process of its own on a free port. Knows no measurement.
 
-Ours is `footnote serve`; the other is the server that comes with llama-cpp-python. Both get the same file, threads and
-environment.
+Ours is `footnote serve`; the others are the server that comes with llama-cpp-python and, where somebody has built it,
+llama.cpp's own. All get the same file, threads and environment.
 """
 
 import os
@@ -51,7 +51,7 @@ def our_server(path: Path, models: Path, *, threads: int, sequences: int, contex
             "FOOTNOTE_MODEL_OPTIMIZE": "off",
             "FOOTNOTE_LOG_LEVEL": "warning",
         }
-        command = ("-m", "rag.cli", "--data", folder, "serve", "--port", str(port), "--workers", "0")
+        command = (sys.executable, "-m", "rag.cli", "--data", folder, "serve", "--port", str(port), "--workers", "0")
         with _started("ours", command, port, "/api/v1/health/ready", "local", told) as server:
             yield server
 
@@ -80,21 +80,40 @@ def peer_server(path: Path, *, threads: int, context_tokens: int) -> Iterator[Se
         "model_alias": "local",
     }
     options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
-    with _started("peer", ("-m", "llama_cpp.server", *options), port, "/v1/models", "local", {}) as server:
+    with _started(
+        "peer", (sys.executable, "-m", "llama_cpp.server", *options), port, "/v1/models", "local", {}
+    ) as server:
+        yield server
+
+
+@contextmanager
+def native_server(binary: Path, path: Path, *, threads: int, sequences: int, context_tokens: int) -> Iterator[Server]:
+    """llama.cpp's own server, built elsewhere: as many answers at once as ours."""
+    port = _free_port()
+    given = {
+        "--model": path,
+        "--ctx-size": sequences * context_tokens,
+        "--parallel": sequences,
+        "--threads": threads,
+        "--threads-batch": threads,
+        "--alias": "local",
+        "--host": "127.0.0.1",
+        "--port": port,
+    }
+    options = [str(part) for pair in given.items() for part in pair]
+    with _started("native", (str(binary), *options), port, "/health", "local", {}) as server:
         yield server
 
 
 @contextmanager
 def _started(
-    name: str, arguments: Sequence[str], port: int, ready: str, model: str, told: dict[str, str]
+    name: str, command: Sequence[str], port: int, ready: str, model: str, told: dict[str, str]
 ) -> Iterator[Server]:
     # What it says goes to a file: a pipe that nobody reads would stop it.
     with tempfile.TemporaryFile() as said:
         environment = {**os.environ, **told}
         let_waiting_threads_sleep(environment)
-        process = subprocess.Popen(
-            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
         try:
             server = Server(name, f"http://127.0.0.1:{port}", model, process.pid)
             if not _answers(process, server.address + ready):

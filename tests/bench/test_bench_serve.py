@@ -17,12 +17,15 @@ def test_ratios_are_larger_where_we_are_better():
         "seconds_to_first_word_4_askers_ours": 0.5,
         "seconds_to_first_word_4_askers_peer": 2.0,
         "seconds_to_first_word_4_askers_optimized": 0.25,
+        "seconds_to_first_word_4_askers_native": 0.75,
         "kb_per_idle_stream_ours": 15.0,
     }
     assert ratios(known) == {
         "answers_per_second_4_askers": 2.0,
         "seconds_to_first_word_4_askers": 4.0,
         "seconds_to_first_word_4_askers_optimized": 8.0,
+        "seconds_to_first_word_4_askers_against_native": 1.5,
+        "seconds_to_first_word_4_askers_optimized_against_native": 3.0,
         "kb_per_idle_stream_as_wanted": 2.0,
     }
 
