@@ -64,8 +64,8 @@ test: check ## Everything: the checks, then the tests with real models, real ser
 	$(BIN)/pytest -m real
 
 MINUTES ?= 10
-fuzz: $(VENV)/.installed-dev ## Feed mutated files to every parser for MINUTES=10 in all; findings are printed with their recipe
-	$(BIN)/python -m tests.ingest.fuzz --minutes $(MINUTES)
+fuzz: $(VENV)/.installed-dev ## Feed mutated files to each parser for MINUTES=10; findings are printed with their recipe
+	$(BIN)/python -m tests.ingest.fuzz --each --minutes $(MINUTES)
 
 storm: $(VENV)/.installed-dev ## Kill ingestion workers 200 times at random, then prove that nothing is lost or doubled
 	$(BIN)/python -m tests.ingest.storm --kills 200
