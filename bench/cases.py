@@ -1,8 +1,8 @@
 """Large files through a worker of its own: how long, and the most memory that the worker and its parsers ever held.
 
 A PDF of 1,000 pages, a table of 200 MB and a batch of 10,000 files are made by script; the fourth case is a folder of
-documentation.
-Knows no reference: the figures are absolute, beside the limit that the worker is to keep.
+documentation, the fifth the upload of 2 GiB to a service. Knows no reference: the figures are absolute, beside the
+limits that worker and service are to keep. Figures of cases that are not measured again stay.
 """
 
 import json
@@ -20,16 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import psutil
 from rich.console import Console
 
 from bench.ingest import PACKAGES, default_folder
-from bench.record import RESULTS, record
+from bench.record import RESULTS, kept, record
+from bench.servers import our_server
 from ingest.errors import IngestError
 from rag.app import IngestParts, ingest_parts
+from rag.llm.registry import packaged_model
 from rag.settings import Settings
 
 LIMIT_MIB = 1229.0  # 1.2 GiB
+UPLOAD_LIMIT_MIB = 100.0
+_UPLOAD_MIB = 2048
 _LOOK_SECONDS = 0.2
 _BATCH = 10_000  # files
 _WORDS = str.split(
@@ -43,7 +48,7 @@ _messages = Console(stderr=True, highlight=False)
 @click.option(
     "--case",
     "cases",
-    type=click.Choice(["pdf", "docs", "csv", "batch"]),
+    type=click.Choice(["pdf", "docs", "csv", "batch", "upload"]),
     multiple=True,
     help="Which; more than once. All.",
 )
@@ -64,11 +69,15 @@ def cases_command(
     minutes: float,
     output: Path,
 ) -> None:
-    """A 1,000-page PDF, a folder of documentation, a batch of 10,000 files and a 200 MB table: time and memory."""
+    """A 1,000-page PDF, documentation, an upload of 2 GiB, a batch of 10,000 files, a 200 MB table: time and memory."""
     settings: Settings = ctx.obj[0]
-    ratios: dict[str, float] = {}
-    figures: dict[str, Any] = {"pages": pages, "megabytes": megabytes}
-    for case in cases or ("pdf", "docs", "batch", "csv"):
+    ratios, figures = kept(output)
+    figures |= {"pages": pages, "megabytes": megabytes}
+    for case in cases or ("pdf", "docs", "upload", "batch", "csv"):
+        if case == "upload":
+            figures |= (found := upload(settings))
+            ratios["upload_memory_limit_vs_service"] = UPLOAD_LIMIT_MIB / max(found["upload_service_grew_mib"], 1.0)
+            continue
         with tempfile.TemporaryDirectory(prefix="footnote-case-") as made:
             files = _files(case, Path(made), pages, megabytes, folder or default_folder())
             _messages.print(f"{case}: {len(files)} files")
@@ -193,6 +202,31 @@ def _enter(parts: IngestParts, collection: str, batch: str, name: str, path: Pat
     except IngestError:
         return False
     return True
+
+
+def upload(settings: Settings) -> dict[str, float]:
+    """Hand 2 GiB to a service of its own over HTTP; what its memory grew by at most, in MiB."""
+
+    def body() -> Iterator[bytes]:
+        for number in range(_UPLOAD_MIB):
+            yield number.to_bytes(4, "big") * (2**20 // 4)
+
+    models = settings.data.resolve() / "models"
+    with our_server(packaged_model(), models, threads=1, sequences=1, context_tokens=512) as server:
+        with httpx.Client(base_url=f"{server.address}/api/v1", timeout=3600) as http:
+            collection = http.post("/collections", json={"name": "cases"}).raise_for_status().json()["id"]
+            Path(f"/proc/{server.pid}/clear_refs").write_text(
+                "5", encoding="ascii"
+            )  # the high water falls to what is now
+            before = _high_water(server.pid)
+            began = time.perf_counter()
+            answer = http.post(f"/collections/{collection}/documents?name=large.bin", content=body())
+            answer.raise_for_status()
+        return {
+            "upload_mib": answer.json()["job"]["size"] / 2**20,
+            "upload_seconds": time.perf_counter() - began,
+            "upload_service_grew_mib": (_high_water(server.pid) - before) / 2**20,
+        }
 
 
 class Peaks:

@@ -61,6 +61,14 @@ def record(
     return result
 
 
+def kept(output: Path) -> tuple[dict[str, float], dict[str, Any]]:
+    """Ratios and figures that were kept before, for measurements that are made one part at a time."""
+    if not output.exists():
+        return {}, {}
+    before = json.loads(output.read_text(encoding="utf-8"))
+    return before["ratios"], before["figures"]
+
+
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
     """A kept measurement on standard output: a table with what was wanted, or one JSON document."""
     if as_json:

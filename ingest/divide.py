@@ -12,7 +12,7 @@ from ingest.errors import ParserLimit
 from ingest.parse.delimited import looks_delimited
 
 DIVIDE_BYTES = 16 * 1024**2  # a larger table is divided
-PART_BYTES = 4 * 1024**2
+PART_BYTES = 1024**2  # few enough passages that the first can be asked for within a minute or two
 _HEAD_BYTES = 64 * 1024
 _LONGEST_ROW = 2 * 1024**2  # bytes: a quote that never ends is no row
 _SUFFIXES = (".csv", ".tsv", ".tab")

@@ -7,7 +7,6 @@ never by the death of the child or an error that the parser did not foresee. Wha
 
 import argparse
 import io
-import json
 import random
 import re
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.record import RESULTS, record
+from bench.record import RESULTS, kept, record
 from ingest.errors import BrokenDocument, ParserLimit, UnreadableDocument
 from ingest.parse.limits import ParseLimits
 from ingest.parse.sandbox import Sandbox
@@ -217,8 +216,7 @@ def main() -> None:
 
 def _keep_figures(kind: str, minutes: float, tried: int, found: int, seed: int) -> None:
     """One more parser in the file of results, beside those that were fuzzed before."""
-    before = json.loads(FIGURES.read_text(encoding="utf-8"))["figures"] if FIGURES.exists() else {}
-    figures = before | {kind: {"minutes": minutes, "files": tried, "kinds_of_findings": found, "seed": seed}}
+    figures = kept(FIGURES)[1] | {kind: {"minutes": minutes, "files": tried, "kinds_of_findings": found, "seed": seed}}
     record({}, figures, (), FIGURES)
 
 
