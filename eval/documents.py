@@ -190,7 +190,8 @@ def _case(case: RunCase) -> str:
     sign, colour = ("right", "good") if score.right else ("not right", "bad")
     cited = "".join(f"<blockquote>{escape(text[:MOST_TEXT])}</blockquote>" for text in case.cited)
     expected = " · ".join(case.expected) or "no answer"
-    broken = f"<p><b>Broken:</b> {escape('; '.join(score.broken))}</p>" if score.broken else ""
+    faults = [*(f"does not say {fact!r}" for fact in score.unsaid), *score.broken]
+    broken = f"<p><b>Broken:</b> {escape('; '.join(faults))}</p>" if faults else ""
     return (
         f'<details><summary><span class="{colour}">{sign}</span> {escape(case.question)} '
         f'<span class="soft">{escape(case.kind)}, {score.outcome}, confidence {score.confidence:.2f}</span></summary>'

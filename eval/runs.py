@@ -127,7 +127,8 @@ def _cases(session: Session, run: RunRow) -> list[RunCase]:
 
 def _score(values: Mapping[str, Any]) -> Score:
     known = {field.name: values[field.name] for field in fields(Score) if field.name in values}
-    return Score(**known | {"found_at": tuple(known["found_at"]), "broken": tuple(known.get("broken", ()))})
+    listed = {name: tuple(known.get(name, ())) for name in ("found_at", "broken", "unsaid")}
+    return Score(**known | listed)
 
 
 def _info(row: RunRow) -> RunInfo:

@@ -51,6 +51,7 @@ class Score:
     evidence: float = -1.0  # the calibrated score that decides whether to answer; -1 where it is not known
     facts: float = 1.0  # share of the case's facts that were said
     broken: tuple[str, ...] = ()  # rules of the case that the answer broke, in words
+    unsaid: tuple[str, ...] = ()  # facts of the case that the answer did not say
     cited_on_gold: int = 0  # cited spans that overlap a gold span
     gold_cited: int = 0  # gold spans that a cited span overlaps
     gold_spans: int = 0
@@ -76,8 +77,8 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
     spoke = asked.said_something
     plain = without_markers(asked.text)
     cited = cited_spans(asked, library)
-    facts = [spoke and says(plain, (fact,)) for fact in case.facts]
-    gold = spoke and case.answerable and (says(plain, case.answers) or not case.answers) and all(facts)
+    unsaid = tuple(fact for fact in case.facts if not (spoke and says(plain, (fact,))))
+    gold = spoke and case.answerable and (says(plain, case.answers) or not case.answers) and not unsaid
     right_place = not case.documents or any(span.exists and span.document in case.documents for span in cited)
     broken = rules_broken(case, plain, cited) if spoke else ()
     right = (gold and right_place and not broken) if case.answerable else asked.outcome == "abstained"
@@ -101,8 +102,9 @@ def score(case: Case, asked: Asked, library: Library) -> Score:
         text=asked.text,
         error=asked.error,
         evidence=asked.evidence,
-        facts=sum(facts) / len(facts) if facts else 1.0,
+        facts=1.0 - len(unsaid) / len(case.facts) if case.facts else 1.0,
         broken=broken,
+        unsaid=unsaid,
         cited_on_gold=on_gold,
         gold_cited=gold_cited,
         gold_spans=len(case.spans),

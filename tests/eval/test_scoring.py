@@ -138,6 +138,7 @@ def test_facts_and_rules_decide_with_the_answers() -> None:
     good, bad = score(case, both, Shelf()), score(case, half, Shelf())
     assert (good.right, good.facts, good.broken) == (True, 1.0, ())
     assert (bad.right, bad.wrong, bad.facts) == (False, True, 0.5)
+    assert (good.unsaid, bad.unsaid) == ((), ("once",))
     assert bad.broken == ("does not cite reset.md", "says 'forever'")
     summary = summarise([case, replace(case, id="b")], {"a": good, "b": replace(bad, case="b")})
     assert (summary["facts_said"], summary["rules_broken"]) == (0.75, 0.5)

@@ -45,6 +45,7 @@ TEXTS: Mapping[str, str] = {
     "runs.silent": "no answer",
     "runs.expected.none": "no answer: the documents do not say",
     "runs.expected.facts": "as the suite says",
+    "runs.unsaid": "does not say: {fact}",
     "runs.unchanged": "No case went from right to not right, or back.",
     "runs.broken_off": "This run is not finished: {count} cases so far. Starting its suite again goes on from here.",
     "runs.asking": "{asked} of {total} asked, {right} right",
