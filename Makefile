@@ -87,6 +87,7 @@ eval: $(DATA)/.sample-ingested ## Run the golden questions of the sample collect
 
 eval-nightly: $(DATA)/.sample-ingested ## All suites: the golden questions, and the public sets in FOOTNOTE_EVAL_DATA if that is set
 	$(MAKE) eval
+	$(BIN)/footnote --data $(DATA) eval run samples/merrowdeck/golden_more.jsonl --collection $(SAMPLE_COLLECTION)
 	set -e; data="$${FOOTNOTE_EVAL_DATA:-}"; [ -n "$$data" ] || { echo "FOOTNOTE_EVAL_DATA is not set: no public sets"; exit 0; }; \
 	$(BIN)/footnote --data $(DATA) eval retrieval "$$data/retrieval/scifact"; \
 	for set in squad2 clapnq; do $(BIN)/footnote --data $(DATA) eval qa "$$data/qa/$$set.jsonl" --mode quote; done; \

@@ -18,7 +18,11 @@ DOCUMENTS = COLLECTION / "documents"
 
 
 def golden() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (COLLECTION / "golden.jsonl").read_text(encoding="utf-8").splitlines()]
+    return cases_of("golden.jsonl") + cases_of("golden_more.jsonl")
+
+
+def cases_of(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (COLLECTION / name).read_text(encoding="utf-8").splitlines()]
 
 
 def squeezed(text: str) -> str:
@@ -56,10 +60,11 @@ def test_there_are_25_to_40_documents_in_every_first_format() -> None:
     assert formats[".docx"] == 2
 
 
-def test_the_golden_set_has_60_questions_of_three_kinds() -> None:
-    cases = golden()
-    assert Counter(case["kind"] for case in cases) == {"answerable": 36, "unanswerable": 14, "offtopic": 10}
-    assert len({case["id"] for case in cases}) == len({case["question"] for case in cases}) == 60
+def test_the_golden_sets_have_questions_of_three_kinds() -> None:
+    kinds = [Counter(case["kind"] for case in cases_of(name)) for name in ("golden.jsonl", "golden_more.jsonl")]
+    assert kinds[0] == {"answerable": 36, "unanswerable": 14, "offtopic": 10}
+    assert kinds[1] == {"answerable": 64, "unanswerable": 24, "offtopic": 12}
+    assert len({case["id"] for case in golden()}) == len({case["question"] for case in golden()}) == 160
 
 
 def test_only_answerable_questions_have_answers_and_each_answer_is_inside_a_span() -> None:
