@@ -119,6 +119,26 @@ class LexicalMoment:
         each = [(Occur.Should, query) for query in map(_mention, words) if query is not None]
         return self._all_of([Query.boolean_query(each)], scope) if each else np.empty(0, np.int64)
 
+    def knows(self, word: str) -> bool:
+        """Whether any chunk holds this word in any of its forms, whoever may read it."""
+        return any(self.searcher.doc_freq(_STEMMED.name, form) for form in _STEMMED.analyzer.analyze(word))
+
+    def counts(self, words: Sequence[str], scope: Scope) -> tuple[list[int], int]:
+        """How many chunks in scope hold each of these words in any of its forms, and how many chunks there are."""
+        limits = _limits(scope)
+
+        def count(query: Query) -> int:
+            found = self.searcher.search(Query.boolean_query([(Occur.Must, query), *limits]), 1, count=True)
+            return int(found.count or 0)
+
+        queries = [_side_by_side(_STEMMED.name, _STEMMED.analyzer.analyze(word)) for word in words]
+        return [0 if query is None else count(query) for query in queries], count(Query.all_query())
+
+    def words_beginning(self, letters: str, scope: Scope) -> list[str]:
+        """The words of the chunks in scope that begin so, as they stand in lower case, the most frequent first."""
+        within = Query.boolean_query([(Occur.Must, Query.all_query()), *_limits(scope)])
+        return [word for word, _ in self.searcher.terms_with_prefix(_WORDS.name, letters, filter_query=within)]
+
     def _all_of(self, queries: Sequence[Query], scope: Scope | None) -> NDArray[np.int64]:
         wanted = [(Occur.Must, query) for query in queries]
         limits = _limits(self._needed(scope or Scope()))

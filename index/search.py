@@ -6,7 +6,6 @@ have spoken, so a document whose deletion returned before the question came is n
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.catalog import Catalog
+from index.clock import Clock
 from index.database import Database
 from index.embedder import Embedder, EmbedderStamp
 from index.errors import EmbedderMismatch
@@ -29,6 +29,8 @@ from index.passing import Passing
 from index.proof import Finding, check_truth, check_views, deletion, traces
 from index.recheck import Wanted, cosines, recheck, wanted
 from index.rerank import Reranker, reranked
+from index.scope import Scope
+from index.spelling import corrected
 from index.vector_base import Limits
 from index.views import Dense, Moment, Views
 from index.wording import Wording, read_wording
@@ -228,7 +230,7 @@ class Searcher:
         words and title:beginnings in the query mean what they say. `background` are further texts, such as what was
         asked before, whose words count too, each by its weight below 1. Raises NoSuchCollection, EmbedderMismatch.
         """
-        clock = _Clock()
+        clock = Clock()
         query = query.encode("utf-8", "replace").decode()  # a lone surrogate is no text that tokenizers take
         wording = read_wording(query) if operators else Wording(query)
         serving = self._serving
@@ -255,7 +257,34 @@ class Searcher:
             result = self._answer(question, clock)
         return result
 
-    def _answer(self, question: _Question, clock: "_Clock") -> SearchResult:
+    def spelled(self, text: str, *, collections: Sequence[str], filters: Filters | None = None) -> str:
+        """The text with mistyped words put right by those of these collections (ids). Raises NoSuchCollection."""
+        serving = self._serving
+        moment = serving.views.moment or serving.views.catch_up()
+
+        def is_known(word: str) -> bool:
+            return moment.lexical.knows(word) or len(serving.embedder.offsets(word)) == 1
+
+        def words_beginning(letters: str) -> list[str]:
+            return moment.lexical.words_beginning(letters, self._scope(collections, filters))
+
+        return corrected(text, is_known, words_beginning)
+
+    def counts(
+        self, words: Sequence[str], *, collections: Sequence[str], filters: Filters | None = None
+    ) -> tuple[list[int], int]:
+        """How many passages of these collections (ids) hold each word in any of its forms, and how many there are.
+
+        As the view sees it: it may lag. Raises NoSuchCollection.
+        """
+        moment = self._views.moment or self._views.catch_up()
+        return moment.lexical.counts(words, self._scope(collections, filters))
+
+    def _scope(self, collections: Sequence[str], filters: Filters | None) -> Scope:
+        with self._database.read() as session:
+            return wanted(session, collections, filters or Filters(), None, self._passing).scope
+
+    def _answer(self, question: _Question, clock: Clock) -> SearchResult:
         views = question.serving.views
         moment = views.moment or views.catch_up()
         stamp = None if question.vector is None else question.serving.stamp
@@ -380,22 +409,6 @@ def _worded(question: _Question, sought: Wanted, moment: Moment) -> tuple[Wanted
         else:
             relaxed = question.phrases
     return replace(sought, scope=scope), relaxed
-
-
-class _Clock:
-    """Milliseconds per stage. A stage that comes twice adds up."""
-
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self._stages: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._stages[stage] = self._stages.get(stage, 0.0) + (now - self._last) * 1e3
-        self._last = now
-
-    def ms(self) -> Mapping[str, float]:
-        return {**self._stages, "total": (time.perf_counter() - self._start) * 1e3}
 
 
 def _ranking(scores: NDArray[np.float32], chunks: NDArray[np.int64]) -> Ranking:

@@ -181,7 +181,7 @@ class Answerer:
         threshold = ask.evidence_threshold
         if threshold is None:
             threshold = evidence_threshold(infos, self._settings.answer_evidence_threshold)
-        question = rewrite(ask.question, earlier)
+        question = await self._run(lambda: self._standing_alone(ask, earlier))
         new = NewAnswer(
             question=ask.question,
             rewritten=question,
@@ -204,6 +204,11 @@ class Answerer:
         trace = Trace(ask.question, question, earlier, settings, model=new.model)
         parts, prices, carbon = parts_of(question), self._prices, self._carbon
         return Course(ask, question, parts, begun, generator, empty, trace, prices=prices, carbon=carbon)
+
+    def _standing_alone(self, ask: Ask, earlier: Sequence[str]) -> str:
+        """The question as retrieval sees it: with what it leans on, and its mistyped words put right."""
+        question = rewrite(ask.question, earlier)
+        return self._searcher.spelled(question, collections=ask.collections, filters=ask.filters)
 
     def _check(self, ask: Ask) -> tuple[list[CollectionInfo], Generator | None, list[str]]:
         """Everything that can be wrong with a question before it costs anything."""
@@ -231,10 +236,10 @@ class Answerer:
         """Rank the evidence and decide whether it can answer."""
         began = time.perf_counter()
         trace = course.trace
-        passages = trace.retrieved.passages if trace.retrieved else ()
+        passages, subjects = (trace.retrieved.passages, trace.retrieved.subjects) if trace.retrieved else ((), ())
         least = float(trace.settings["evidence_threshold"])
         scorer, judge = self.grounding.scorer, self.grounding.judge
-        decision = await self._run(lambda: decide(scorer, judge, course.parts, passages, least))
+        decision = await self._run(lambda: decide(scorer, judge, course.parts, passages, least, subjects))
         trace.ranked, trace.chosen = decision.ranked, decision.chosen
         if len(decision.parts) > 1:
             trace.parts = [PartTrace(part.question, part.answerability.score) for part in decision.parts]

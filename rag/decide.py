@@ -56,9 +56,16 @@ def decide(
     questions: Sequence[str],
     passages: Sequence[Passage],
     least: float,
+    subjects: Sequence[float] = (),
 ) -> Decision:
-    """Rank the evidence for each question and keep that of those with a score of at least `least`."""
-    parts = tuple(_part(scorer, judge, question, passages, least) for question in questions)
+    """Rank the evidence for each question and keep that of those with a score of at least `least`.
+
+    `subjects` says of each question how much the collections speak of what it is about, see `rag/retrieve.py`.
+    """
+    parts = tuple(
+        _part(scorer, judge, question, passages, least, subject)
+        for question, subject in zip(questions, subjects or [0.0] * len(questions), strict=True)
+    )
     answered = [part for part in parts if part.answered]
     chosen = choose_evidence(list(_in_turn([choose_evidence(part.ranked) for part in answered or parts])))
     if len(answered) == 1:
@@ -78,10 +85,15 @@ def decide(
 
 
 def _part(
-    scorer: EvidenceScorer, judge: AnswerabilityJudge, question: str, passages: Sequence[Passage], least: float
+    scorer: EvidenceScorer,
+    judge: AnswerabilityJudge,
+    question: str,
+    passages: Sequence[Passage],
+    least: float,
+    subject: float,
 ) -> Part:
     ranked = scorer.rank(question, passages)
-    answerability = judge.judge(question, passages, ranked)
+    answerability = judge.judge(question, passages, ranked, subject)
     return Part(question, ranked, answerability, bool(ranked) and answerability.score >= least)
 
 

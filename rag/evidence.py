@@ -4,7 +4,6 @@ Two parts can be swapped: `EvidenceScorer` ranks, `AnswerabilityJudge` decides h
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -17,15 +16,18 @@ from index.embedder import Embedder
 from index.embedder_serving import at_once
 from index.passage import Passage
 from rag.calibration import Logistic, squash
+from rag.coverage import covered, found_share, weighted_stems, word_rarity
 from rag.instructions import addresses_model
 from rag.measures import answering_numbers, told_with_noun, without_bound
-from rag.questions import AnswerKind, answer_kind, asked_sentence, could_answer, is_heading, new_names
+from rag.questions import AnswerKind, answer_kind, asked_sentence, asked_stems, could_answer, is_heading, new_names
 from rag.reading import Reader
+from rag.synonyms import told_with_held
 from rag.units import Unit, UnitKind, units_of
 from rag.words import codes, content_stems, identifiers, names, numbers, share, word_count
 
 MOST_CANDIDATES = 32  # units that are embedded per question: the cost of evidence is here
 LONGEST_UNIT_WORDS = 140
+COMMON_SUBJECT = 0.55  # what is spoken of less says nothing about whether a question belongs here
 MOST_TOLD = 16  # units that are also read by themselves, as one would say them aloud
 
 
@@ -67,7 +69,11 @@ class EvidenceScorer(Protocol):
 class AnswerabilityJudge(Protocol):
     """Says how likely the best evidence answers."""
 
-    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability: ...
+    def judge(
+        self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], subject: float = 0.0
+    ) -> Answerability:
+        """`subject`, 0..1: how much the collections speak of what the question is about."""
+        ...
 
 
 class FeatureScorer:
@@ -113,10 +119,12 @@ class FeatureJudge:
     def __init__(self, weights: Logistic) -> None:
         self._weights = weights
 
-    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability:
+    def judge(
+        self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], subject: float = 0.0
+    ) -> Answerability:
         if not ranked:
             return Answerability(0.0)
-        features = decision_features(question, passages, ranked)
+        features = decision_features(question, passages, ranked, subject)
         return Answerability(self._weights.probability(features), features)
 
 
@@ -130,7 +138,7 @@ def unit_features(
     units = [unit for unit in units_of(passages) if _may_answer(unit)]
     if not units:
         return []
-    said = told_with_noun(question, _stems_of(passages))
+    said = in_words_of(question, passages)
     question = without_bound(said)
     rarity = word_rarity([passage.text + "\n" + passage.heading for passage in passages], units)
     wanted = weighted_stems(question, rarity)
@@ -146,6 +154,12 @@ def unit_features(
     cosines = _cosines(at_once(embedder), question, chosen, passages)
     around = _likeness_around(chosen, cosines)
     return [(unit, {**cheap[place], **likeness}) for unit, place, likeness in zip(chosen, order, around, strict=True)]
+
+
+def in_words_of(question: str, passages: Sequence[Passage]) -> str:
+    """The question in the words of the passages, where they hold none of its own that may be said otherwise."""
+    held = _stems_of(passages)
+    return told_with_held(told_with_noun(question, held), held)
 
 
 def _may_answer(unit: Unit) -> bool:
@@ -224,31 +238,6 @@ def _likeness_around(units: Sequence[Unit], cosines: NDArray[np.float32]) -> lis
     ]
 
 
-def word_rarity(texts: Sequence[str], units: Sequence[Unit]) -> dict[str, float]:
-    """Inverse document frequency of stems over the units at hand; `""` holds the weight of an unseen stem."""
-    counts: Counter[str] = Counter()
-    for unit in units:
-        counts.update(set(content_stems(unit.text)))
-    total = len(units)
-    rarity = {stem: math.log(1.0 + (total - count + 0.5) / (count + 0.5)) for stem, count in counts.items()}
-    unseen = math.log(1.0 + (total + 0.5) / 0.5)
-    for text in texts:
-        for stem in content_stems(text):
-            rarity.setdefault(stem, unseen)
-    return rarity | {"": unseen}
-
-
-def weighted_stems(question: str, rarity: Mapping[str, float]) -> dict[str, float]:
-    """The question's content stems with their weights."""
-    return {stem: rarity.get(stem, rarity[""]) for stem in content_stems(question)}
-
-
-def covered(wanted: Mapping[str, float], stems: set[str]) -> float:
-    """The share of the wanted weight that the stems hold, 0..1; 0.0 when nothing is wanted."""
-    total = sum(wanted.values())
-    return sum(weight for stem, weight in wanted.items() if stem in stems) / total if total else 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What is computed once per question."""
@@ -320,15 +309,17 @@ def fit_to_embedder(embedder: Embedder, text: str) -> str:
     return text if len(spans) <= limit else text[: spans[limit - 1][1]]
 
 
-def decision_features(question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> dict[str, float]:
+def decision_features(
+    question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], subject: float = 0.0
+) -> dict[str, float]:
     """What tells whether the best evidence answers at all."""
     best = ranked[0]
     source = passages[best.n - 1]
     logits = [math.log(max(e.score, 1e-9) / max(1.0 - e.score, 1e-9)) for e in ranked[:5]]
     everywhere = _stems_of(passages)
-    said = told_with_noun(question, everywhere)
+    said = in_words_of(question, passages)
     question = without_bound(said)
-    asked = set(content_stems(question))
+    asked = set(asked_stems(question))
     here = set(content_stems(f"{source.title} {source.heading} {source.text}"))
     near = set(content_stems(f"{source.heading} {best.text}"))
     named = names(question) | numbers(said)
@@ -342,14 +333,15 @@ def decision_features(question: str, passages: Sequence[Passage], ranked: Sequen
         "cosine": max(e.features.get("cosine", 0.0) for e in ranked[:5]),
         "best_cosine": best.features.get("cosine", 0.0),
         "dense": dense,
-        "found_nowhere": 1.0 - share(asked, everywhere),
-        "found_here": share(asked, here),
-        "found_near": share(asked, near),
+        "found_nowhere": 1.0 - found_share(asked, everywhere),
+        "found_here": found_share(asked, here),
+        "found_near": found_share(asked, near),
         "names_here": share(named, held) if named else 1.0,
         "code_near": share(exact, near) if exact else 0.0,
         "overlap_near": best.features.get("overlap_heading", 0.0),
         "overlap_passage": best.features.get("overlap_passage", 0.0),
         "headed": best.features.get("headed", 0.0),
+        "subject": max(0.0, subject - COMMON_SUBJECT),
         "kind_fits": best.features.get("kind_fits", 0.0),
         "kind_misses": best.features.get("kind_misses", 0.0),
         "agree": 1.0 if ranks.get("dense_rank") == 1 and ranks.get("lexical_rank") == 1 else 0.0,

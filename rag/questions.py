@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 from ingest.sentences import split_sentences
-from rag.words import WORD, content_stems, has_negation, names, numbers, stem, words
+from rag.words import STOP_WORDS, WORD, content_stems, has_negation, names, numbers, stem, words
 
 AnswerKind = Literal["number", "time", "person", "place", "steps", "reason", "definition", "yes_no", "other"]
 
@@ -24,6 +24,7 @@ _KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
     ),
     ("yes_no", re.compile(r"^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b")),
 )
+_HOW_MUCH = re.compile(r"\bhow (?:many|much|long|often|far|soon)\b", re.IGNORECASE)
 _NUMBERED = re.compile(r"^\s*\d+(?:\.\d+)*[.)]?\s+")
 _CARRIED = re.compile(r"(?<=\?)\s*\([^()]*\)\s*$")
 _TIME = re.compile(
@@ -60,6 +61,17 @@ def asked_sentence(text: str) -> str:
     whole, behind = (text[: carried.start()], f" {carried.group().strip()}") if carried else (text, "")
     asking = [whole[start:end] for start, end in split_sentences(whole) if whole[start:end].rstrip().endswith("?")]
     return asking[-1] + behind if asking else text
+
+
+def asked_stems(question: str) -> list[str]:
+    """Content stems of what is asked about: `many` of `how many` and `long` of `how long` ask, documents lack them."""
+    return content_stems(_HOW_MUCH.sub("how", question))
+
+
+def asked_words(question: str) -> list[str]:
+    """The words that `asked_stems` are of, lower case, each once; numbers are left out."""
+    found = (word for word in words(_HOW_MUCH.sub("how", question)) if word not in STOP_WORDS and not word.isdigit())
+    return list(dict.fromkeys(found))
 
 
 def answer_kind(question: str) -> AnswerKind:

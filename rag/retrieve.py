@@ -1,5 +1,6 @@
 """Find the passages for a question and number them as sources. Knows no sentences, no prompts, no models."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from index.filters import Filters
 from index.passage import Dropped, Passage, SearchResult
 from rag.events import Source
 from rag.measures import also_said
+from rag.questions import asked_words
 
 
 class PassageSearch(Protocol):
@@ -26,6 +28,16 @@ class PassageSearch(Protocol):
         background: Sequence[tuple[str, float]] = (),
     ) -> SearchResult: ...
 
+    def spelled(self, text: str, *, collections: Sequence[str], filters: Filters | None = None) -> str:
+        """The text with mistyped words put right."""
+        ...
+
+    def counts(
+        self, words: Sequence[str], *, collections: Sequence[str], filters: Filters | None = None
+    ) -> tuple[list[int], int]:
+        """How many passages hold each word, and how many there are."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
@@ -36,6 +48,7 @@ class Retrieved:
     dropped: tuple[Dropped, ...]
     applied_seq: int
     ms: Mapping[str, float]
+    subjects: tuple[float, ...] = ()  # of each question, 0..1: how much the collections speak of what it is about
 
 
 def retrieve(
@@ -61,7 +74,15 @@ def retrieve(
         result.dropped,
         result.applied_seq,
         result.ms,
+        tuple(_subject(search, text, collections, filters) for text in questions),
     )
+
+
+def _subject(search: PassageSearch, question: str, collections: Sequence[str], filters: Filters | None) -> float:
+    """How much the collections speak of the word of the question that they speak of most: the share of passages that
+    hold it, as logarithms. `hub` has most of it where hubs are sold, `card` little where a page says how to pay."""
+    counts, of_all = search.counts(asked_words(question), collections=collections, filters=filters)
+    return math.log1p(max(counts, default=0)) / math.log1p(of_all) if of_all else 0.0
 
 
 def searched(question: str) -> str:

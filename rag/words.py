@@ -27,7 +27,8 @@ STOP_WORDS = listed(
     such than that the their theirs them then there these they this those through thus to too under until up upon us
     very was we were what when where whether which while who whom whose why will with within without would yet you your
     yours yourself s t d ll m re ve don doesn didn isn wasn aren weren won wouldn can't don't doesn't didn't isn't
-    wasn't aren't won't i'm i've it's that's there's what's who's how's where's"""
+    wasn't aren't won't anybody anyone anything everybody everyone everything somebody someone something hello hey hi
+    thank thanks way i'm i've it's that's there's what's who's how's where's"""
 )
 QUESTION_WORDS = listed("what when where which who whom whose why how")
 NEGATIONS = listed(

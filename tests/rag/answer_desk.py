@@ -35,6 +35,13 @@ class ListSearch:
     passages: tuple[Passage, ...]
     asked: list[str] = field(default_factory=list)
 
+    def spelled(self, text, *, collections, filters=None) -> str:
+        return text
+
+    def counts(self, words, *, collections, filters=None) -> tuple[list[int], int]:
+        held = [passage.text.lower() for passage in self.passages]
+        return [sum(word in text for text in held) for word in words], len(held)
+
     def search(self, query, *, collections, k=10, filters=None, background=()) -> SearchResult:
         self.asked.append(query)
         return SearchResult(self.passages[:k], (), 1, {"dense": 0.1})

@@ -100,7 +100,9 @@ def test_a_collection_may_ask_for_better_evidence_than_the_settings(desk: Callab
 class LinkJudge:
     """Knows about links only."""
 
-    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability:
+    def judge(
+        self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], subject: float = 0.0
+    ) -> Answerability:
         return Answerability(0.9 if "link" in question else 0.1)
 
 

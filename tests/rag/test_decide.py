@@ -34,8 +34,10 @@ class WordScorer:
 class BestJudge:
     """The best evidence's score."""
 
-    def judge(self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence]) -> Answerability:
-        return Answerability(ranked[0].score if ranked else 0.0)
+    def judge(
+        self, question: str, passages: Sequence[Passage], ranked: Sequence[Evidence], subject: float = 0.0
+    ) -> Answerability:
+        return Answerability(ranked[0].score + subject if ranked else 0.0)
 
 
 def decided(*questions: str, least: float = 0.6, passages: Sequence[Passage] = PASSAGES):
@@ -47,6 +49,14 @@ def test_one_question_with_an_answer() -> None:
     assert decision.answers
     assert decision.chosen[0].text == LINK
     assert (decision.notices, decision.needs_several) == ((), False)
+
+
+def test_what_the_collections_speak_of_speaks_for_an_answer_to_the_question_it_is_of() -> None:
+    asked = ("Is the reset link valid?", "hardware colour?")
+    silent = decide(WordScorer(), BestJudge(), asked, PASSAGES, 0.6)
+    spoken = decide(WordScorer(), BestJudge(), asked, PASSAGES, 0.6, (0.0, 0.3))
+    assert [part.answered for part in silent.parts] == [True, False]
+    assert [part.answered for part in spoken.parts] == [True, True]
 
 
 def test_each_part_is_answered_from_its_own_evidence() -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from index.passage import Passage
 from rag.calibration import Logistic, packaged
-from rag.evidence import Evidence, FeatureJudge, FeatureScorer, covered, fit_to_embedder, unit_features, weighted_stems
-from rag.questions import answer_kind, asked_sentence, could_answer, is_heading
+from rag.coverage import OTHER_WORD, covered, found_share, weighted_stems
+from rag.evidence import Evidence, FeatureJudge, FeatureScorer, decision_features, fit_to_embedder, unit_features
+from rag.questions import answer_kind, asked_sentence, asked_stems, asked_words, could_answer, is_heading
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder(64)
@@ -74,6 +75,31 @@ def test_coverage_weighs_rare_words_more():
     wanted = weighted_stems("queue ttl", {"queu": 0.2, "ttl": 1.8, "": 2.0})
     assert covered(wanted, {"ttl"}) == 0.9
     assert covered({}, {"ttl"}) == 0.0
+
+
+def test_a_word_that_means_the_same_counts_somewhat_less():
+    assert covered({"bill": 1.0, "due": 1.0}, {"invoic", "due"}) == (OTHER_WORD + 1.0) / 2
+    assert found_share({"bill", "due"}, {"invoic"}) == OTHER_WORD / 2
+    assert found_share(set(), {"invoic"}) == 1.0
+
+
+def test_words_that_ask_how_much_are_not_looked_for():
+    assert asked_stems("How many days do I have, and how long are many days?") == ["day", "many", "day"]
+    assert asked_words("How long is the Reset link valid in 2026? The reset link!") == ["reset", "link", "valid"]
+
+
+def test_the_evidence_is_found_by_words_of_the_documents_own():
+    scorer = FeatureScorer(EMBEDDER, packaged("evidence", reader=False))
+    assert scorer.rank("When are bills mailed?", [RESET, BILLING])[0].document == "d_2"
+
+
+def test_only_a_subject_that_is_spoken_of_much_speaks_for_an_answer():
+    ranked = FeatureScorer(EMBEDDER, packaged("evidence", reader=False)).rank("Pay invoices?", [BILLING])
+    found = [decision_features("Pay invoices?", [BILLING], ranked, subject)["subject"] for subject in (0.0, 0.5, 0.9)]
+    assert found[0] == found[1] == 0.0 < found[2]
+    judge = FeatureJudge(packaged("decision", reader=False))
+    scores = [judge.judge("Pay invoices?", [BILLING], ranked, subject).score for subject in (0.0, 0.5, 0.9)]
+    assert scores[0] == scores[1] < scores[2]
 
 
 def test_logistic_is_what_it_says():
