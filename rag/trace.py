@@ -79,6 +79,7 @@ def _retrieval(retrieved: Retrieved | None) -> dict[str, Any] | None:
         return None
     return {
         "applied_seq": retrieved.applied_seq,
+        "subjects": list(retrieved.subjects),
         "candidates": [
             {
                 "n": n,

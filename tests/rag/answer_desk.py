@@ -36,7 +36,7 @@ class ListSearch:
     asked: list[str] = field(default_factory=list)
 
     def spelled(self, text, *, collections, filters=None) -> str:
-        return text
+        return text.replace("pasword", "password")
 
     def counts(self, words, *, collections, filters=None) -> tuple[list[int], int]:
         held = [passage.text.lower() for passage in self.passages]

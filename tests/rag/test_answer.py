@@ -41,6 +41,18 @@ def test_a_supported_answer_streams_in_order_with_footnotes(desk):
     assert (cited.start, cited.end) == (0, len(text_of(events)))
 
 
+def test_a_mistyped_question_is_searched_and_answered_as_it_was_meant(desk):
+    one = desk()
+    events = one.events(one.ask("How long must a pasword be?", mode="quote"))
+    started = next(event for event in events if isinstance(event, Started))
+    meant = "How long must a password be?"
+    assert (started.question, one.search.asked) == (meant, [meant])
+    assert "at least 12 characters" in text_of(events)
+    record = one.history.answer(last(events).answer)
+    assert (record.question, record.rewritten) == ("How long must a pasword be?", meant)
+    assert one.history.trace(last(events).trace)["retrieval"]["subjects"] == [1.0]
+
+
 def test_what_is_stored_is_what_was_streamed(desk):
     one = desk(["The reset link is valid for 30 minutes."])
     events = one.events()
