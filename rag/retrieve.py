@@ -13,6 +13,7 @@ from index.passage import Dropped, Passage, SearchResult
 from rag.events import Source
 from rag.measures import also_said
 from rag.questions import asked_words
+from rag.synonyms import words_for_phrases
 
 
 class PassageSearch(Protocol):
@@ -87,7 +88,7 @@ def _subject(search: PassageSearch, question: str, collections: Sequence[str], f
 
 def searched(question: str) -> str:
     """The question with what documents may say instead of its words."""
-    also = also_said(question)
+    also = also_said(question) + words_for_phrases(question)
     return f"{question} ({'; '.join(also)})" if also else question
 
 

@@ -4,6 +4,7 @@ Pure; knows no passages, no scores, no models. A group holds words that may stan
 asking for something else; words that only belong to the same matter are in no group. A word may be in several groups.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
@@ -172,6 +173,22 @@ _FORMS = {
 }  # fmt: skip
 
 
+# Several words that one stands for; what is between them stays: `send the hub back`, `return the hub`.
+_PHRASES = tuple(
+    (re.compile(rf"\b(?:{begin})\b((?:\s+[\w-]+){{0,3}}?)\s+{end}\b", re.IGNORECASE), word)
+    for begin, end, word in (
+        ("give|send|bring|take", "back", "return"),
+        ("my|our|the", "money back", "a refund"),
+        ("get", "rid of", "remove"),
+        ("turn|switch", "off", "disable"),
+        ("turn|switch", "on", "enable"),
+        ("sign", "up", "register"),
+        ("hand", "over", "transfer"),
+        ("shut", "down", "close"),
+    )
+)
+
+
 def alike(stem_: str) -> frozenset[str]:
     """Stems of the words that may stand for a word of this stem; not itself."""
     return _table().get(stem_, frozenset())
@@ -186,8 +203,11 @@ def in_other_words(stems: Iterable[str]) -> frozenset[str]:
 def told_with_held(question: str, held: Collection[str]) -> str:
     """The question with each word that is not held, by stem, replaced by one that is, where one may stand for it.
 
-    Names are left as they are.
+    So are phrases of several words, `give back`. Names are left as they are.
     """
+    for pattern, word in _PHRASES:
+        if stem(word.split()[-1]) in held:
+            question = pattern.sub(rf"{word}\1", question)
     proper = names(question)
     pieces, end = [], 0
     for match in WORD.finditer(question):
@@ -199,6 +219,11 @@ def told_with_held(question: str, held: Collection[str]) -> str:
             pieces += [question[end : match.start()], instead]
             end = match.end()
     return "".join(pieces) + question[end:]
+
+
+def words_for_phrases(question: str) -> list[str]:
+    """One word for each phrase of the question that has one."""
+    return [word.split()[-1] for pattern, word in _PHRASES if pattern.search(question)]
 
 
 @lru_cache(maxsize=1)
