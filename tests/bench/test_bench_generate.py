@@ -27,6 +27,7 @@ def test_every_scene_has_its_figures(tmp_path):
         "tokens_per_second_8_streams_against_bare",
         "answers_per_second_8_askers",
         "answers_per_second_8_askers_600",
+        "answers_per_second_8_askers_600_same_evidence",
         "seconds_between_tokens_beside_1000_p95_as_wanted",
         "python_share_of_decoding_1_stream_as_wanted",
         "python_share_of_decoding_8_streams_as_wanted",
