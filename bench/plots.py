@@ -35,13 +35,7 @@ def bars(title: str, note: str, values: Sequence[tuple[str, float]], ours: str =
     """One bar for each (name, value > 0), the longest first, on a logarithmic scale; the numbers stand behind them."""
     values = sorted(values, key=lambda each: -each[1])
     height = TOP + LINE * len(values) + 12
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'role="img" aria-label="{escape(title)}" font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="16" y="24" font-size="16" fill="#1f2933">{escape(title)}</text>',
-        f'<text x="16" y="44" fill="#52606d">{escape(note)}</text>',
-    ]
+    lines = _head(title, note, height)
     least = min((value for _, value in values), default=1.0) / 2
     most = max((value for _, value in values), default=1.0)
     for place, (name, value) in enumerate(values):
@@ -55,6 +49,16 @@ def bars(title: str, note: str, values: Sequence[tuple[str, float]], ours: str =
             f'<text x="{LEFT + length + 8:.1f}" y="{y + 13}" fill="#1f2933">{_short(value)}</text>',
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _head(title: str, note: str, height: int) -> list[str]:
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        f'role="img" aria-label="{escape(title)}" font-family="sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="16" y="24" font-size="16" fill="#1f2933">{escape(title)}</text>',
+        f'<text x="16" y="44" fill="#52606d">{escape(note)}</text>',
+    ]
 
 
 def pictures(kept: Mapping[str, Any]) -> dict[str, str]:
@@ -96,11 +100,7 @@ def line(title: str, note: str, values: Sequence[tuple[int, float]]) -> str:
         for a, u in zip(across, up, strict=True)
     ]
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'role="img" aria-label="{escape(title)}" font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="16" y="24" font-size="16" fill="#1f2933">{escape(title)}</text>',
-        f'<text x="16" y="44" fill="#52606d">{escape(note)}</text>',
+        *_head(title, note, height),
         f'<polyline fill="none" stroke="{_OURS}" stroke-width="2" '
         f'points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>',
     ]

@@ -125,7 +125,7 @@ class LexicalMoment:
 
     def counts(self, words: Sequence[str], scope: Scope) -> tuple[list[int], int]:
         """How many chunks in scope hold each of these words in any of its forms, and how many chunks there are."""
-        limits = _limits(scope)
+        limits = _limits(self._needed(scope))
 
         def count(query: Query) -> int:
             found = self.searcher.search(Query.boolean_query([(Occur.Must, query), *limits]), 1, count=True)
@@ -136,7 +136,7 @@ class LexicalMoment:
 
     def words_beginning(self, letters: str, scope: Scope) -> list[str]:
         """The words of the chunks in scope that begin so, as they stand in lower case, the most frequent first."""
-        within = Query.boolean_query([(Occur.Must, Query.all_query()), *_limits(scope)])
+        within = Query.boolean_query([(Occur.Must, Query.all_query()), *_limits(self._needed(scope))])
         return [word for word, _ in self.searcher.terms_with_prefix(_WORDS.name, letters, filter_query=within)]
 
     def _all_of(self, queries: Sequence[Query], scope: Scope | None) -> NDArray[np.int64]:

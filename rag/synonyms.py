@@ -5,7 +5,7 @@ asking for something else; words that only belong to the same matter are in no g
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import lru_cache
 
 from rag.words import WORD, names, stem
@@ -192,12 +192,6 @@ _PHRASES = tuple(
 def alike(stem_: str) -> frozenset[str]:
     """Stems of the words that may stand for a word of this stem; not itself."""
     return _table().get(stem_, frozenset())
-
-
-def in_other_words(stems: Iterable[str]) -> frozenset[str]:
-    """The stems, and those of all words that may stand for them."""
-    stems = frozenset(stems)
-    return stems.union(*(alike(item) for item in stems))
 
 
 def told_with_held(question: str, held: Collection[str]) -> str:

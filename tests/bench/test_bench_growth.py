@@ -1,4 +1,4 @@
-"""The measurements of growth and of agreement, small: their figures are there."""
+"""The measurement of growth, small: its figures and pictures are there."""
 
 import json
 from pathlib import Path

@@ -39,7 +39,11 @@ def test_tokens_and_money_stop_hard_with_what_runs(spent, running, wait):
 
 
 def test_no_limit_is_none():
-    check_budget("your answers", "24 hours", Budget(Spent(9, 10**9, 10**9, 10.0**9), 0, 0.0), 99, EACH)
+    much = Spent(9, 10**9, 10**9, 10.0**9)
+    check_budget("your answers", "24 hours", Budget(much, 0, 0.0), 99, EACH)
+    for limited in (Budget(much, 1, 0.0), Budget(much, 0, 0.01)):
+        with pytest.raises(TooMany):
+            check_budget("your answers", "24 hours", limited, 99, EACH)
 
 
 def test_what_runs_is_reckoned_with_the_dearest_model():
