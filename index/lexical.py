@@ -8,14 +8,11 @@ deleted chunks until their segment is merged, so scores may differ a little from
 found do not.
 """
 
-import fcntl
 import logging
 import os
-import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ from index.exact import best_first
 from index.follow import ChunkText
 from index.scope import Scope
 from index.snapshot import Snapshot
+from index.work_folder import LOCK, new_work_folder
 
 FORMAT = "bm25-3"  # changes with the fields or the analyzers: older snapshots are then rebuilt
 HEAP_BYTES = 64_000_000
@@ -41,7 +39,6 @@ WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measu
 FEW_TERMS = 8  # keys that are looked for one by one, in half the time that a set of them takes; measured
 HELD = "collections"  # in the details of a snapshot
 
-_LOCK = "lock"
 _log = logging.getLogger(__name__)
 
 
@@ -201,7 +198,7 @@ class LexicalView:
         self.applied_seq = snapshot.applied_seq if snapshot else 0
         known = snapshot.details.get(HELD) if snapshot else ()
         self._held = None if known is None else frozenset(known)
-        self._work = _new_work_folder(folder)
+        self._work = new_work_folder(folder)
         try:
             if snapshot is not None:
                 _link(snapshot.folder, self._work.path, leave_out={"header"})
@@ -264,7 +261,7 @@ class LexicalView:
         # Merges may replace files at any time: they must be over before the files are linked.
         self._writer.wait_merging_threads()
         try:
-            _link(self._work.path, folder, leave_out={_LOCK})
+            _link(self._work.path, folder, leave_out={LOCK})
         finally:
             self._writer = self._index.writer(HEAP_BYTES, 1)
 
@@ -339,68 +336,6 @@ def _side_by_side(field: str, words: Sequence[str]) -> Query | None:
     if len(words) == 1:
         return Query.term_query(_SCHEMA, field, words[0])
     return Query.phrase_query(_SCHEMA, field, list(words))
-
-
-@dataclass(frozen=True, slots=True)
-class _WorkFolder:
-    """A folder that belongs to one living process: its lock file stays locked as long as the process lives."""
-
-    path: Path
-    lock: int  # file descriptor
-
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self.lock)
-
-
-def older_work_folders(parent: Path, than: float) -> list[str]:
-    """Names of the work folders of living processes that were opened before `than` (seconds since the epoch)."""
-    if not parent.is_dir():
-        return []
-    with _guarded(parent):
-        _sweep(parent)
-        locks = sorted(parent.glob(f"work-*/{_LOCK}"))
-        return [lock.parent.name for lock in locks if lock.stat().st_mtime < than]
-
-
-@contextmanager
-def _guarded(parent: Path) -> Iterator[None]:
-    """Nobody may sweep between the making of a folder and the locking of it."""
-    guard = os.open(parent / "work.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(guard)
-
-
-def _new_work_folder(parent: Path) -> _WorkFolder:
-    parent.mkdir(parents=True, exist_ok=True)
-    path = parent / f"work-{secrets.token_hex(6)}"
-    with _guarded(parent):
-        _sweep(parent)
-        path.mkdir()
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return _WorkFolder(path, lock)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the work folders of processes that died."""
-    for path in parent.glob("work-*"):
-        try:
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
-        except OSError:
-            continue  # just being removed by its own process
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # its process lives
-        else:
-            _log.info("removing %s, left by a process that died", path.name)
-            shutil.rmtree(path, ignore_errors=True)
-        finally:
-            os.close(lock)
 
 
 def _link(source: Path, target: Path, leave_out: set[str]) -> None:

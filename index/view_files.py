@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 from index.database import Database
 from index.errors import ViewsUnwritable
 from index.follow import count_vectors, mark_at, position, read_vectors
-from index.lexical import FORMAT, LexicalView, older_work_folders
+from index.lexical import FORMAT, LexicalView
 from index.snapshot import Snapshot, Snapshots
 from index.vector_base import Limits, base_writer, sampling_step
 from index.vectors import VectorView
+from index.work_folder import older_work_folders
 
 V = TypeVar("V", VectorView, LexicalView)
 
