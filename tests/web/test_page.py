@@ -177,6 +177,19 @@ def test_a_footnote_shows_the_exact_passage(watched: Watched, stocked: str) -> N
     assert "".join(page.locator("mark").all_text_contents()) == stored["passage"]
 
 
+def test_rows_of_a_table_are_shown_as_a_table(watched: Watched, stocked: str) -> None:
+    page = watched.page
+    page.goto(f"{watched.address}/?collection={stocked}")
+    ask(page, "How long are readings kept on each plan?")
+    cells = page.locator(".answer .table-row").filter(has_text="Studio").locator(".table-cell .words")
+    expect(cells).to_have_text(["Readings, Studio", "13 months"])
+    lefts = page.locator(".answer .table-row").evaluate_all("rows => rows.map(row => row.lastChild.offsetLeft)")
+    assert len(lefts) > 3
+    assert len(set(lefts)) == 1  # one column
+    expect(page.locator(".answer")).not_to_contain_text("|")
+    assert watched.complaints == []
+
+
 def test_a_follow_up_stays_in_the_conversation_and_outlives_a_reload(watched: Watched, stocked: str) -> None:
     page = watched.page
     page.goto(f"{watched.address}/?collection={stocked}")

@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 from litestar import Litestar, Request
 from litestar.testing import TestClient
 
+import eval.web_pages
 from index.catalog import Catalog
 from index.rows import NewChunk, NewDocument
 from rag.access.limits import Limits
@@ -20,6 +21,7 @@ from rag.api.credentials import Credentials
 from rag.api.permit import Permit, put_permit
 from rag.app import App
 from rag.settings import Settings
+from rag.web.frame import FOLDER
 from rag.web.pages import create_page_router
 from tests.databases import migrated
 
@@ -133,6 +135,26 @@ def test_what_does_not_exist_is_a_page_with_a_way_back(client: TestClient[Litest
     found = page(client, path, status=404)
     assert "no" in found.select("h1")[0].text.lower()
     assert found.select("main a")[0]["href"] == "/"
+
+
+def test_no_form_puts_what_is_typed_into_an_address() -> None:
+    """A browser submits a form by itself while the page's modules are still coming."""
+    filters = {"filter", "usage-filter", "audit-filter", "search", None}  # made of what an address may hold
+    found = [
+        form
+        for folder in (FOLDER / "templates", Path(eval.web_pages.__file__).parent / "templates")
+        for path in folder.glob("*.html")
+        for form in BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")("form")
+    ]
+    assert len(found) > 15
+    assert [form.get("id") for form in found if form.get("id") not in filters and form.get("method") != "post"] == []
+    assert [form.get("id") for form in found if form.get("id") in filters and form.select("[type=password]")] == []
+
+
+def test_every_style_sheet_is_linked_once(client: TestClient[Litestar]) -> None:
+    linked = [link["href"] for link in page(client, "/").select("link[rel=stylesheet]")]
+    static = FOLDER / "static"
+    assert sorted(linked) == sorted(f"/static/{path.name}" for path in static.glob("*.css"))
 
 
 def test_pages_hold_no_inline_code_and_load_nothing_from_elsewhere(

@@ -105,7 +105,7 @@ export class AnswerView {
 
   #drawText() {
     const drawn = new Map();
-    const nodes = this.transcript.segments().map((segment) => {
+    const nodes = inTables(this.transcript.segments()).map((segment) => {
       const signature = JSON.stringify(segment);
       const node = this.drawn.get(signature) ?? this.#sentence(segment);
       drawn.set(signature, node);
@@ -116,12 +116,14 @@ export class AnswerView {
     this.text.classList.toggle("streaming", !this.transcript.ended && nodes.length > 0);
   }
 
-  #sentence({ text, verdict, notes }) {
+  #sentence({ text, verdict, notes, table }) {
     const kept = text.trimEnd();
     const doubtful = verdict === "unsupported" || verdict === "unverified";
     const ending = notes.length ? [el("sup", { class: "notes" }, ...notes.map((note) => this.#footnote(note)))] : [];
     if (doubtful) ending.push(el("span", { class: "flag" }, t(`answer.flag.${verdict}`)));
-    return el("span", { class: `sentence ${verdict ?? "open"}` }, ...lines(kept, ending), text.slice(kept.length));
+    const kind = `sentence ${verdict ?? "open"}`;
+    if (table) return el("span", { class: `${kind} tabled` }, ...rows(kept, ending));
+    return el("span", { class: kind }, ...lines(kept, ending), text.slice(kept.length));
   }
 
   #footnote({ n, spans }) {
@@ -216,6 +218,39 @@ export class AnswerView {
     });
     return el("details", { class: "sources", open }, el("summary", {}, `${title} (${sources.length})`), el("ul", {}, ...items));
   }
+}
+
+const CELLS = " | ";
+
+/** The segments, `table` true of rows of one table: two or more, each with as many cells; no blank line behind one. */
+function inTables(segments) {
+  const said = segments.filter(({ text }) => text.trim() !== "");
+  const widths = said.map(({ text }) => width(text.trim().split("\n")));
+  const table = (place) => {
+    const alone = !said[place].text.trim().includes("\n");
+    const beside = [place - 1, place + 1].some((other) => widths[other] === widths[place]);
+    return widths[place] > 1 && (!alone || beside);
+  };
+  const known = new Map(said.map((segment, place) => [segment, table(place)]));
+  return segments
+    .filter((segment, place) => known.has(segment) || !known.get(segments[place - 1]))
+    .map((segment) => ({ ...segment, table: known.get(segment) ?? false }));
+}
+
+/** How many cells each of these lines has; 1 if they differ. */
+function width(all) {
+  const counts = new Set(all.map((line) => line.split(CELLS).length));
+  return counts.size === 1 ? [...counts][0] : 1;
+}
+
+/** The nodes of rows of a table, `ending` in the last cell. */
+function rows(text, ending) {
+  const all = text.trim().split("\n");
+  return all.map((line, place) => {
+    const cells = line.split(CELLS).map((cell) => el("span", { class: "table-cell" }, el("span", { class: "words" }, cell)));
+    if (place === all.length - 1) cells.at(-1).append(...ending);
+    return el("span", { class: "table-row" }, ...cells);
+  });
 }
 
 const ITEM = /^\s*(?:\d{1,3}[.)]|[-*•])\s/;

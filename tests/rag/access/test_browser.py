@@ -3,6 +3,7 @@
 And on the page of a collection: who may use it, who alone may read a document, a folder's difference, the export.
 """
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 import pyotp
 import pytest
 import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from rag.access import second_factor
 from rag.access.policy import COMMAND_LINE
@@ -121,6 +122,40 @@ def test_an_owner_signs_in_administers_and_signs_out(page: Page, service: Servic
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.goto("/admin")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_what_is_sent_before_a_page_has_its_module_is_done_once_it_has(page: Page, service: Service) -> None:
+    """A browser quicker than the module would send the form by itself, the password in it."""
+    expect.set_options(timeout=30_000)
+    modules = re.compile(r"/static/(?!early)\w+\.js$")
+    held: list[Route] = []
+
+    def early(path: str, heading: str) -> None:
+        page.route(modules, held.append)
+        page.goto(path, wait_until="commit")
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+    def come() -> None:
+        page.unroute(modules)
+        while held:
+            held.pop().continue_()
+
+    early("/sign-in?next=/account", "Sign in")
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    come()
+    expect(page).to_have_url(re.compile("/account$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Account")
+
+    early("/admin", "Administration")
+    page.locator("#person-name").fill("Mia")
+    page.locator("#person-password").fill(PASSWORD)
+    page.get_by_role("button", name="Add person").click()
+    come()
+    expect(page.locator("#people tbody")).to_contain_text("mia")
+    assert service.app.access.people.person("mia").state == "active"
 
 
 def test_an_admin_says_who_may_use_a_collection_and_read_a_document(page: Page, service: Service, folder: Path) -> None:
