@@ -5,7 +5,9 @@ and a customer. "1042" alone is no code: it may be any number.
 """
 
 import re
+from collections.abc import Iterator
 
+_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"[^\W_]+(?:[._/@+:#-][^\W_]+)*")
 _BESIDE_A_LETTER = re.compile(r"(?<=[^\W\d_])[_/@+:#-]|[_/@+:#-](?=[^\W\d_])")
 _BETWEEN_DIGITS = re.compile(r"[_/@+:#-]")
@@ -19,11 +21,15 @@ def codes(text: str) -> list[str]:
 
     A code has letters before its first digit, or three groups of digits: "19th", "20km" and "3.5" are none.
     """
-    found = []
-    for match in _TOKEN.finditer(text):
+    # Every passage is looked through when it is indexed, and most words are words: they are passed over quickly.
+    pieces = (piece for piece in text.split() if not piece.isalpha() and _DIGIT.search(piece))
+    return [code for piece in pieces for code in _codes_of(piece)]
+
+
+def _codes_of(piece: str) -> Iterator[str]:
+    for match in _TOKEN.finditer(piece):
         token = match.group().lower()
         if len(token) > LONGEST or not _CODE.search(token):
             continue
         plain = _BETWEEN_DIGITS.sub("-", _BESIDE_A_LETTER.sub("", token))
-        found.append(_VERSION.sub("", plain, count=1) if _VERSION.match(plain) else plain)
-    return found
+        yield _VERSION.sub("", plain, count=1) if _VERSION.match(plain) else plain

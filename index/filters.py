@@ -242,7 +242,9 @@ def _clause(condition: Condition) -> ColumnElement[bool]:
     if condition.field in COLUMNS:
         return _of_column(COLUMNS[condition.field], condition)
     key = condition.field.removeprefix("metadata.")
-    mine = (DocumentField.document == Document.key, DocumentField.name == key)
+    # Joined to nothing, so that no index of names is taken: SQLite preferred it to that of documents, and went through
+    # the fields of all documents for each of them.
+    mine = (DocumentField.document == Document.key, DocumentField.name.concat("") == key)
     if isinstance(condition, Exists):
         there = exists().where(*mine)
         return there if condition.wanted else not_(there)

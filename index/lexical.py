@@ -9,10 +9,10 @@ found do not.
 """
 
 import logging
-import os
+import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tok
 from index.codes import codes
 from index.exact import best_first
 from index.follow import ChunkText
+from index.lexical_files import link_all, link_committed
 from index.scope import Scope
-from index.snapshot import Snapshot
-from index.work_folder import LOCK, new_work_folder
+from index.snapshot import HEADER, Snapshot
+from index.work_folder import new_work_folder
 
 FORMAT = "bm25-3"  # changes with the fields or the analyzers: older snapshots are then rebuilt
 HEAP_BYTES = 64_000_000
@@ -201,7 +202,7 @@ class LexicalView:
         self._work = new_work_folder(folder)
         try:
             if snapshot is not None:
-                _link(snapshot.folder, self._work.path, leave_out={"header"})
+                link_all(snapshot.folder, self._work.path, frozenset({HEADER}))
             self._index = tantivy.Index(_SCHEMA, path=str(self._work.path), reuse=snapshot is not None)
             self._index.config_reader("manual")
             for field in _FIELDS:
@@ -257,13 +258,26 @@ class LexicalView:
         return {} if self._held is None else {HELD: sorted(self._held)}
 
     def fill_snapshot(self, folder: Path) -> None:
-        """Put the committed index into a snapshot's folder."""
-        # Merges may replace files at any time: they must be over before the files are linked.
-        self._writer.wait_merging_threads()
+        """Put the committed index into a snapshot's folder. Merges go on meanwhile."""
+        link_committed(self._work.path, folder)
+
+    def pinned(self) -> Callable[[Path], None]:
+        """What does as `fill_snapshot` would now, at any later time; to be called once, before the view is closed."""
+        pin = self._work.path / f"pin-{secrets.token_hex(4)}"
+        pin.mkdir()
         try:
-            _link(self._work.path, folder, leave_out={LOCK})
-        finally:
-            self._writer = self._index.writer(HEAP_BYTES, 1)
+            link_committed(self._work.path, pin)
+        except BaseException:
+            shutil.rmtree(pin, ignore_errors=True)
+            raise
+
+        def fill(folder: Path) -> None:
+            try:
+                link_all(pin, folder)
+            finally:
+                shutil.rmtree(pin, ignore_errors=True)
+
+        return fill
 
     def close(self) -> None:
         """Let go of the work folder. Moments that are still held stay readable."""
@@ -336,13 +350,3 @@ def _side_by_side(field: str, words: Sequence[str]) -> Query | None:
     if len(words) == 1:
         return Query.term_query(_SCHEMA, field, words[0])
     return Query.phrase_query(_SCHEMA, field, list(words))
-
-
-def _link(source: Path, target: Path, leave_out: set[str]) -> None:
-    for path in source.iterdir():
-        if path.name in leave_out or path.name.endswith(".lock"):
-            continue
-        try:
-            os.link(path, target / path.name)
-        except OSError:
-            shutil.copyfile(path, target / path.name)  # a file system without hard links

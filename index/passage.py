@@ -1,4 +1,4 @@
-"""The values that search hands out. Made in `index/search.py`, changed by nobody."""
+"""The values that search hands out. Made in `index/recheck.py`, changed by nobody."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Where a query looks: keys of SQL, and words that must or must not be there. Made in `index/search.py`."""
+"""Where a query looks: keys of SQL, and words that must or must not be there. Made in `index/recheck.py`."""
 
 from dataclasses import dataclass
 

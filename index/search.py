@@ -1,81 +1,37 @@
-"""A question becomes passages: filters, both views, fusion, and the re-check in SQL that decides what may be shown.
+"""Search over one database: its views are opened, followed, proved and switched here, and asked by `index/asking.py`.
 
-Knows no HTTP, no prompt and no file format. Views may lag or be wrong: every passage is read from SQL after the views
-have spoken, so a document whose deletion returned before the question came is never among them.
+A document whose deletion returned before a question came is never found by it. Knows no HTTP, prompt or file format.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from index.asking import Asking, Question, Serving
 from index.catalog import Catalog
 from index.clock import Clock
 from index.database import Database
 from index.embedder import Embedder, EmbedderStamp
 from index.errors import EmbedderMismatch
-from index.exact import best_first
 from index.filters import Condition, Filters, Joined, Prefix
-from index.follow import read_vectors
-from index.fusion import fuse, single
 from index.generations import serving
 from index.passage import SearchMode, SearchResult
 from index.passing import Passing
 from index.proof import Finding, check_truth, check_views, deletion, traces
-from index.recheck import Wanted, cosines, recheck, wanted
-from index.rerank import Reranker, reranked
+from index.recheck import wanted
+from index.rerank import Reranker
 from index.scope import Scope
 from index.spelling import corrected
 from index.vector_base import Limits
-from index.views import Dense, Moment, Views
+from index.views import Dense, Views
 from index.wording import Wording, read_wording
 
-DEPTH = 200  # candidates that each view gives, at least
-DEPTH_PER_PASSAGE = 4
-RESCORED = 50  # candidates of a compressed view, at least, that the stored vectors put in order
-
-Ranking = list[tuple[int, float]]  # (chunk, score), best first
+_LOOK_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """An embedder and the views of its vectors: what one question uses throughout."""
-
-    embedder: Embedder
-    views: Views
-
-    @property
-    def stamp(self) -> str:
-        return self.embedder.stamp.key
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What is looked for. `vector` (d,) is None when words alone count."""
-
-    text: str
-    serving: _Serving
-    vector: NDArray[np.float32] | None
-    collections: Sequence[str]
-    k: int
-    filters: Filters
-    mode: SearchMode
-    exact: bool
-    per_document: int | None
-    phrases: tuple[str, ...]
-    without: tuple[str, ...]
-    background: Sequence[tuple[str, float]]
-
-    @property
-    def depth(self) -> int:
-        return max(DEPTH, DEPTH_PER_PASSAGE * self.k)
 
 
 class Searcher:
@@ -120,9 +76,10 @@ class Searcher:
             )
 
         self._new_views = new_views
-        self._serving = _Serving(embedder, self._new_views(embedder.stamp))
+        self._serving = Serving(embedder, self._new_views(embedder.stamp))
         self._passing = Passing()
         self._reopen = reopen
+        self._asking = Asking(database, self._passing, reranker)
         self._reranker = reranker
         self._given = embedder
         self._reopened: list[Embedder] = []
@@ -175,6 +132,19 @@ class Searcher:
         """Bring the views up to the end of the log, now, under the embedder that serves."""
         self._switch_if_due()
         self._views.catch_up()
+
+    def wait_for_log(self, seconds: float) -> bool:
+        """Until questions see all that was committed before this call, at most so long; blocking. Whether they do.
+
+        Waits for nothing where nobody follows the log.
+        """
+        if self._follower is None:
+            return False
+        seq, end = self._catalog.latest_seq(), time.monotonic() + seconds
+        while (moment := self._views.moment) is None or moment.applied_seq < seq:
+            if time.monotonic() > end or self._stop.wait(_LOOK_SECONDS):
+                return False
+        return True
 
     def compact(self) -> None:
         """Write both views to new snapshots and serve from them. Raises ViewsUnwritable."""
@@ -236,7 +206,7 @@ class Searcher:
         serving = self._serving
         vector = None if mode == "lexical" else serving.embedder.embed_query(wording.text)
         clock.lap("embed")
-        question = _Question(
+        question = Question(
             text=wording.text,
             serving=serving,
             vector=vector,
@@ -250,11 +220,11 @@ class Searcher:
             without=wording.without,
             background=background,
         )
-        result = self._answer(question, clock)
+        result = self._asking.answer(question, clock)
         if len(result.passages) < k and any(drop.reason == "gone" for drop in result.dropped):
             # The views lag behind deletions, and the dead took the places of the living.
             serving.views.catch_up()
-            result = self._answer(question, clock)
+            result = self._asking.answer(question, clock)
         return result
 
     def spelled(self, text: str, *, collections: Sequence[str], filters: Filters | None = None) -> str:
@@ -283,70 +253,6 @@ class Searcher:
     def _scope(self, collections: Sequence[str], filters: Filters | None) -> Scope:
         with self._database.read() as session:
             return wanted(session, collections, filters or Filters(), None, self._passing).scope
-
-    def _answer(self, question: _Question, clock: Clock) -> SearchResult:
-        views = question.serving.views
-        moment = views.moment or views.catch_up()
-        stamp = None if question.vector is None else question.serving.stamp
-        with self._database.read() as session:
-            sought = wanted(session, question.collections, question.filters, stamp, self._passing)
-        sought, relaxed = _worded(question, sought, moment)
-        clock.lap("scope")
-        dense, lexical = Ranking(), Ranking()
-        if question.vector is not None:
-            dense = self._dense(question, question.vector, sought, moment)
-            clock.lap("dense")
-        if question.mode != "dense":
-            asked = question.text, question.depth, sought.scope, question.background
-            lexical = _ranking(*moment.lexical.search(*asked))
-            clock.lap("lexical")
-        candidates = fuse(dense, lexical) if question.mode == "hybrid" else single(question.mode, dense or lexical)
-        clock.lap("fuse")
-        reranker = self._reranker
-        most = question.k if reranker is None else max(question.k, reranker.candidates)
-        with self._database.read() as session:
-            passages, dropped = recheck(
-                session, question.serving.stamp, sought, candidates, most, question.vector, question.per_document
-            )
-        clock.lap("recheck")
-        if reranker is not None:
-            passages, beyond = reranked(reranker, question.text, passages, question.k)
-            dropped = [*dropped, *beyond]
-            clock.lap("rerank")
-        return SearchResult(tuple(passages), tuple(dropped), moment.applied_seq, clock.ms(), relaxed)
-
-    def _dense(self, question: _Question, vector: NDArray[np.float32], sought: Wanted, moment: Moment) -> Ranking:
-        if question.exact:
-            return self._scan(question, vector, sought)
-        if moment.dense.exact:
-            return _ranking(*moment.dense.search(vector, question.depth, sought.scope))
-        # Compressed scores are nearly right; the stored vectors put those in order that may be among the first.
-        scores, chunks = moment.dense.search(vector, 2 * question.depth, sought.scope)
-        first = max(RESCORED, 2 * question.k)
-        with self._database.read() as session:
-            true = cosines(session, question.serving.stamp, chunks[:first].tolist(), vector)
-        names = np.concatenate([np.array(list(true), np.int64), chunks[first:]])
-        scores = np.concatenate([np.array(list(true.values()), np.float32), scores[first:]])
-        best = best_first(scores, names, question.depth)
-        return _ranking(scores[best], names[best])
-
-    def _scan(self, question: _Question, vector: NDArray[np.float32], sought: Wanted) -> Ranking:
-        """Brute force over the vectors in SQL: the oracle."""
-        scores, chunks = np.empty(0, np.float32), np.empty(0, np.int64)
-        with self._database.read() as session:
-            for part in read_vectors(session, question.serving.stamp):
-                mask = np.isin(part.collections, list(sought.collections))
-                if sought.scope.documents is not None:
-                    mask &= np.isin(part.documents, sought.scope.documents)
-                if sought.scope.chunks is not None:
-                    mask &= np.isin(part.chunks, sought.scope.chunks)
-                if sought.scope.barred is not None:
-                    mask &= ~np.isin(part.chunks, sought.scope.barred)
-                scores = np.concatenate([scores, (part.vectors @ vector)[mask]])
-                chunks = np.concatenate([chunks, part.chunks[mask]])
-                best = best_first(scores, chunks, question.depth)
-                scores, chunks = scores[best], chunks[best]
-        return _ranking(scores, chunks)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -385,31 +291,10 @@ class Searcher:
                 self._reopened.append(embedder)
             views = self._new_views(embedder.stamp)
             views.catch_up()
-            self._serving = _Serving(embedder, views)
+            self._serving = Serving(embedder, views)
             before.views.retire()
             _log.info("questions are answered from the vectors of %s", stamp)
 
 
 def _titled(beginning: str) -> Condition:
     return Joined("or", (Prefix("title", beginning), Prefix("name", beginning)))
-
-
-def _worded(question: _Question, sought: Wanted, moment: Moment) -> tuple[Wanted, tuple[str, ...]]:
-    """The scope narrowed to the wanted phrases and words, and the phrases that nothing in it holds."""
-    if not question.phrases and not question.without:
-        return sought, ()
-    scope = replace(sought.scope, without=question.without)
-    if question.without:
-        scope = replace(scope, barred=moment.lexical.mentioning(question.without, sought.scope))
-    relaxed: tuple[str, ...] = ()
-    if question.phrases:
-        chunks = moment.lexical.holding(question.phrases, scope)
-        if len(chunks):
-            scope = replace(scope, phrases=question.phrases, chunks=chunks)
-        else:
-            relaxed = question.phrases
-    return replace(sought, scope=scope), relaxed
-
-
-def _ranking(scores: NDArray[np.float32], chunks: NDArray[np.int64]) -> Ranking:
-    return list(zip(chunks.tolist(), scores.tolist(), strict=True))

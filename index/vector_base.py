@@ -83,14 +83,17 @@ def base_writer(
     rows: Iterator[ChunkRows],
     sample: Iterable[ChunkRows] = (),
     details: dict[str, Any] | None = None,
+    threads: int = 0,
 ) -> Callable[[Path], None]:
     """What writes the parts of a base into a folder; takes all of `rows` once, and at most `count` of them.
 
     Compressed classes learn from `sample`, or from the first rows without one. What opening needs to know beside the
-    parts is put into `details`.
+    parts is put into `details`. `threads` of faiss take part, 0 for as many as there are cores.
     """
 
     def fill(folder: Path) -> None:
+        if threads:
+            faiss.omp_set_num_threads(threads)  # of this thread; those that search have their own
         names: list[NDArray[np.int64]] = []
 
         def vectors() -> Iterator[NDArray[np.float32]]:

@@ -78,6 +78,11 @@ class Segment:
 
     def without(self, documents: NDArray[np.int64]) -> "Segment":
         """The same rows, those of these documents (keys) dead."""
+        # Keys grow: what is new to the log is of no document here, and most steps of the log bring nothing else.
+        newest = (self.documents if self.runs is None else self.runs[0]).max(initial=0)
+        documents = documents[documents <= newest]
+        if not len(documents):
+            return self
         dead = self._of_documents(documents)
         return replace(self, alive=self.alive & ~dead, masks=Masks()) if dead.any() else self
 

@@ -60,8 +60,11 @@ class ViewFiles:
             snapshots.discard(found, str(error))
             return None
 
-    def write_base(self, dimension: int, limits: Limits) -> Snapshot:
-        """A base of all vectors as they are in SQL now; older ones are removed. Raises what the disk makes of it."""
+    def write_base(self, dimension: int, limits: Limits, threads: int = 0) -> Snapshot:
+        """A base of all vectors as they are in SQL now; older ones are removed. Raises what the disk makes of it.
+
+        `threads` are those of faiss, 0 for as many as there are cores.
+        """
         with self._database.read() as session:
             seq, mark = position(session)
             count = count_vectors(session, self._stamp)
@@ -69,7 +72,7 @@ class ViewFiles:
             rows = read_vectors(session, self._stamp)
             sample = [] if kind == "flat" else read_vectors(session, self._stamp, every=sampling_step(count))
             details: dict[str, Any] = {"kind": kind, "rows": count}
-            fill = base_writer(kind, dimension, count, rows, sample, details)
+            fill = base_writer(kind, dimension, count, rows, sample, details, threads)
             written = self.dense.write(seq, self._signed(mark) or "", fill, details)
         self.dense.keep_only(written)
         return written
@@ -80,6 +83,19 @@ class ViewFiles:
         written = self.lexical.write(view.applied_seq, mark or "", view.fill_snapshot, view.details)
         self.lexical.keep_only(written)
         return written
+
+    def pin_lexical(self, view: LexicalView) -> Callable[[], Snapshot]:
+        """What does as `write_lexical` would now, at any later time and in any thread, before the view is closed."""
+        seq, details = view.applied_seq, view.details
+        mark = self._signed(mark_at(self._database, seq))
+        fill = view.pinned()
+
+        def write() -> Snapshot:
+            written = self.lexical.write(seq, mark or "", fill, details)
+            self.lexical.keep_only(written)
+            return written
+
+        return write
 
     def older_copies(self, than: float) -> list[str]:
         """What may still hold rows that died by the time `than` (seconds since the epoch): snapshots, living views."""

@@ -1,16 +1,17 @@
 """Keeps both views level with the change log: opens, follows, compacts, snapshots. Knows no query and no fusion.
 
 Everything here is disposable. A lost or broken snapshot, a full disk or a crash at any line costs a rebuild from SQL;
-what may be shown is decided in SQL by `index/search.py`, never here.
+what may be shown is decided in SQL by `index/recheck.py`, never here.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +28,8 @@ from index.snapshot import Snapshot
 from index.vector_base import Limits
 from index.vectors import VectorMoment, VectorView
 from index.view_files import IN_TABLE, ViewFiles, disk_errors_told
+
+T = TypeVar("T")
 
 Dense = Literal["faiss", "pgvector"]
 
@@ -76,6 +79,8 @@ class Views:
         self._views: tuple[VectorView | TableView, LexicalView] | None = None
         self._files = ViewFiles(database, stamp, folder)
         self._lexical_changed = 0  # chunks since its last snapshot
+        self._unsealed = 0  # likewise, of a snapshot that could not be written in the background
+        self._sealer: threading.Thread | None = None
         self._built: Snapshot | None = None  # a new base that waits to be taken
         self._builder: threading.Thread | None = None
         self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
@@ -168,6 +173,8 @@ class Views:
         with self._writing:
             if self._views is None:
                 return
+            self._await_sealer()
+            self._lexical_changed += self._unsealed
             dense, _ = self._views
             worth = not self._in_table and dense.delta_rows >= WORTH_KEEPING
             self._attempt(lambda: self._write_base() if worth else None)
@@ -196,6 +203,7 @@ class Views:
 
     def _let_go(self) -> None:
         """Close the views; the moment that readers hold stays readable."""
+        self._await_sealer()
         if self._views is not None:
             self._views[1].close()
             self._views, self._complete = None, False
@@ -322,8 +330,10 @@ class Views:
 
     def _compact_if_due(self) -> None:
         dense, _ = self._opened_views()
-        if self._lexical_changed > self._delta_limit:
-            self._attempt(self._write_lexical)
+        if self._sealer is None or not self._sealer.is_alive():
+            self._lexical_changed, self._unsealed = self._lexical_changed + self._unsealed, 0
+            if self._lexical_changed > self._delta_limit:
+                self._start_sealing()
         if self._in_table:
             return
         due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
@@ -333,23 +343,49 @@ class Views:
             self._builder.start()
 
     def _build(self) -> None:
-        self._built = self._attempt(self._write_base)
+        # Half of the cores are left to questions, however long it takes.
+        self._built = self._attempt(lambda: self._write_base(max(1, (os.cpu_count() or 2) // 2)))
 
     def _await_builder(self) -> None:
         if self._builder is not None:
             self._builder.join()
 
-    def _write_base(self) -> Snapshot:
+    def _start_sealing(self) -> None:
+        """Write the words in the background as they are now: their checksums take a second per gigabyte."""
+        seal = self._attempt(self._pin_lexical)
+        if seal is None:
+            return
+        changed, self._lexical_changed = self._lexical_changed, 0
+
+        def run() -> None:
+            if self._attempt(seal) is None:
+                self._unsealed = changed
+
+        self._sealer = threading.Thread(target=run, name="footnote-words", daemon=True)
+        self._sealer.start()
+
+    def _await_sealer(self) -> None:
+        """Its files lie in the work folder of the view, and the older of two snapshots might be the one kept."""
+        if self._sealer is not None:
+            self._sealer.join()
+            self._sealer = None
+
+    def _write_base(self, threads: int = 0) -> Snapshot:
         with disk_errors_told(self._folder):
-            return self._files.write_base(self._dimension, self._limits)
+            return self._files.write_base(self._dimension, self._limits, threads)
+
+    def _pin_lexical(self) -> Callable[[], Snapshot]:
+        with disk_errors_told(self._folder):
+            return self._files.pin_lexical(self._opened_views()[1])
 
     def _write_lexical(self) -> Snapshot:
+        self._await_sealer()
         with disk_errors_told(self._folder):
             written = self._files.write_lexical(self._opened_views()[1])
-        self._lexical_changed = 0
+        self._lexical_changed = self._unsealed = 0
         return written
 
-    def _attempt(self, write: Callable[[], Snapshot | None]) -> Snapshot | None:
+    def _attempt(self, write: Callable[[], T | None]) -> T | None:
         """Write a snapshot if the disk lets us; the views serve without one."""
         try:
             return write()

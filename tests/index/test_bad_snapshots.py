@@ -76,6 +76,11 @@ def test_flipped_bits_anywhere_are_noticed(saved: Corpus) -> None:
             path.unlink()
             path.write_bytes(content)
             assert not serves(saved, path)
+        content = bytearray(whole)
+        for at in chance.sample(range(len(whole)), len(whole) // 100 + 1):  # one byte in a hundred
+            content[at] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        assert not serves(saved, path)
         path.write_bytes(whole)
 
 

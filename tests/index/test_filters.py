@@ -1,9 +1,10 @@
 """Filters: what is read, what is refused, and which documents pass."""
 
+import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from index.errors import BadFilter
 from index.filters import Filters, parse_filters
@@ -147,3 +148,62 @@ def test_what_passes_is_remembered_until_something_changes(corpus: Corpus) -> No
     assert [keys({"name": "a.txt"}), keys({"name": "z.txt"})] == [0, 1]
     assert corpus.catalog.delete_document(first.document)
     assert keys({"n": 1}) == 1
+
+
+def test_what_is_remembered_equals_what_is_looked_up_anew(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering, chance = Passing(), random.Random(3)
+    raws = [{"n": {"lt": 3}}, {"not": {"n": 1}}, {"name": {"prefix": "1"}}, {"n": {"exists": True}}]
+    monkeypatch.setattr("index.passing.MOST_CHANGED", 4)  # now and then the log is ahead by more
+    for _ in range(25):
+        for _ in range(chance.randrange(1, 5)):
+            name = f"{chance.randrange(12)}.txt"
+            fields = {"n": chance.randrange(5)} if chance.random() < 0.8 else {}
+            done = corpus.put(name, f"text {chance.random()}", metadata=fields)
+            if chance.random() < 0.3:
+                corpus.catalog.delete_document(done.document)
+        with corpus.database.read() as session:
+            key = session.scalar(select(Collection.key).where(Collection.id == corpus.collection)) or 0
+            for raw in chance.sample(raws, 2):
+                found, among = remembering.documents(session, (key,), parse_filters(raw))
+                anew, of = Passing().documents(session, (key,), parse_filters(raw))
+                assert (found.tolist(), among) == (anew.tolist(), of)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"n": {"lt": 3}},
+        {"n": {"gte": 1, "lt": 3}},
+        {"n": 3},
+        {"n": [1, "a"]},
+        {"s": "a"},
+        {"s": {"prefix": "a"}},
+        {"s": {"gte": "a"}},
+        {"s": {"exists": True}},
+        {"or": [{"n": {"lt": 1}}, {"not": {"s": {"exists": True}}}]},
+    ],
+    ids=str,
+)
+def test_a_filter_looks_at_the_fields_of_one_document_for_each(corpus: Corpus, raw: dict[str, Any]) -> None:
+    """With a plan that goes through the fields of all documents for each, ten thousand of them take half a minute."""
+    if not corpus.database.is_sqlite:
+        return  # PostgreSQL chooses its plans by statistics
+    corpus.put("a.txt", "one", metadata={"n": 1, "s": "a"})
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(corpus.database.engine, "before_cursor_execute", listen)
+    with corpus.database.read() as session:
+        Passing().documents(session, (1,), parse_filters(raw))
+        event.remove(corpus.database.engine, "before_cursor_execute", listen)
+        plans = [
+            row[-1]
+            for statement, parameters in asked
+            if "document_fields" in statement
+            for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    fields = [line for line in plans if "document_fields" in line]
+    assert fields
+    assert all("ix_document_fields_document (document=?)" in line for line in fields), fields

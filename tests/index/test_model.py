@@ -106,8 +106,9 @@ class CorpusMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process dies: nothing is closed, and its work folder is left behind for the next one to sweep."""
         views = self.searcher._views
-        if views._builder is not None:
-            views._builder.join()
+        for thread in (views._builder, views._sealer):
+            if thread is not None:
+                thread.join()
         if views._views is not None:
             os.close(views._views[1]._work.lock)
         self.searcher = self.opened()

@@ -319,6 +319,56 @@ def test_the_base_is_rebuilt_in_the_background_and_swapped(corpus: Corpus) -> No
     assert [path.name for path in corpus.views.iterdir() if path.name.startswith("work-")] == []
 
 
+def test_what_is_written_is_found_while_a_snapshot_of_the_words_is_written(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher = Searcher(corpus.database, corpus.catalog, corpus.embedder, corpus.views, delta_limit=5)
+    searcher.refresh()
+    go_on = threading.Event()
+    write = searcher._views._files.lexical.write
+
+    def slowly(*arguments: Any) -> Any:
+        assert go_on.wait(120)
+        return write(*arguments)
+
+    monkeypatch.setattr(searcher._views._files.lexical, "write", slowly)
+    fill(corpus)
+    searcher.refresh()
+    assert searcher._views._sealer is not None
+    corpus.put("late.txt", "a xylophone")
+    searcher.refresh()
+    found = searcher.search("xylophone", collections=[corpus.collection], mode="lexical")
+    assert (names(found), list(corpus.views.glob("lexical-*"))) == (["late.txt"], [])
+    go_on.set()
+    searcher.close()
+    assert len([path for path in corpus.views.glob("lexical-*") if "." not in path.name]) == 1
+    again = Searcher(corpus.database, corpus.catalog, corpus.embedder, corpus.views, delta_limit=5)
+    assert names(again.search("xylophone", collections=[corpus.collection], mode="lexical")) == ["late.txt"]
+    assert [each for each in again.verify() if not each.ok] == []
+    again.close()
+
+
+def test_a_snapshot_of_the_words_that_failed_is_made_up_for_on_closing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("index.views.WORTH_KEEPING", 1)
+    searcher = Searcher(corpus.database, corpus.catalog, corpus.embedder, corpus.views, delta_limit=5)
+    searcher.refresh()
+
+    def no_room(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(searcher._views._files.lexical, "write", no_room)
+    fill(corpus)
+    searcher.refresh()
+    searcher._views._await_sealer()
+    assert searcher.status()["snapshot_failures"] == 1
+    monkeypatch.undo()
+    monkeypatch.setattr("index.views.WORTH_KEEPING", 1)
+    searcher.close()
+    assert len([path for path in corpus.views.glob("lexical-*") if "." not in path.name]) == 1
+
+
 def test_a_disk_that_refuses_snapshots_costs_no_answer(corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
     fill(corpus)
     searcher = Searcher(corpus.database, corpus.catalog, corpus.embedder, corpus.views, delta_limit=5)
@@ -408,3 +458,14 @@ def test_words_of_the_background_decide_between_equals(corpus: Corpus, searcher:
         found = searcher.search("limit", collections=[corpus.collection], mode="lexical", background=[(word, 0.3)])
         assert names(found)[0] == f"{word}.txt"
         assert len(found.passages) == 2
+
+
+def test_the_log_is_waited_for_where_somebody_follows(corpus: Corpus, searcher: Searcher) -> None:
+    corpus.put("before.txt", "an old lamp")
+    assert not searcher.wait_for_log(60.0)  # nobody follows: at once
+    searcher.start()
+    for number in range(5):
+        corpus.put(f"{number}.txt", f"lamp number {number}")
+        assert searcher.wait_for_log(60.0)
+        found = searcher.search(f"lamp number {number}", collections=[corpus.collection], mode="lexical")
+        assert f"{number}.txt" in {passage.name for passage in found.passages}

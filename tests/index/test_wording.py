@@ -47,6 +47,7 @@ def test_any_text_can_be_written(written: str) -> None:
         ("1042 apples, no code", []),
         ("0x80070005 KB5034441", ["0x80070005", "kb5034441"]),
         ("x1" * 40, []),
+        ("no-code e-1042,and/or\tV2.0.1;e²-7", ["e1042", "2.0.1", "e²7"]),
     ],
 )
 def test_codes_have_one_form(text: str, found: list[str]) -> None:
