@@ -38,7 +38,7 @@ ASKERS = (1, 4, 8, 16)
 CONTEXT = 1536
 RUNNING_TOKENS = 200  # of the answer that runs while a long prompt arrives
 PROMPT, LONGEST_PROMPT = 200, 1000  # tokens
-IDLE = 1000  # streams
+IDLE, IDLE_CROWDS = 1000, 8  # streams, which come in so many crowds
 IDLE_KB, GAP_SECONDS = 30.0, 0.25  # what is wanted at most
 WANTED = {"kb_per_idle_stream_as_wanted": 1.0, "seconds_between_tokens_beside_1000_p95_as_wanted": 1.0}
 # Keeps a model talking for long, whatever it would say.
@@ -168,7 +168,7 @@ class Scenes:
         busy = replace(self._prompts.request(1, "holds all", CONTEXT // 2), grammar=_ENDLESS)
         waits = self._prompts.request(1, "waits", 1)
         taken = self._run(_idle(server, [busy] * sequences, [waits] * count))
-        board.put("kb_per_idle_stream_ours", taken / count / 1000)
+        board.put("kb_per_idle_stream_ours", taken / 1000)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         async def bounded() -> T:
@@ -197,13 +197,30 @@ async def _beside(server: Server, running: GenerationRequest, arriving: Generati
 
 
 async def _idle(server: Server, busy: Sequence[GenerationRequest], waiting: Sequence[GenerationRequest]) -> float:
-    """Bytes of the server's memory that those who wait take, while those that are `busy` have every sequence."""
-    process = psutil.Process(server.pid)
+    """Bytes of the server's memory that one of those who wait takes, while those that are `busy` have every sequence.
+
+    The median of several crowds: once in a while the server gives back what something else had taken.
+    """
+    size = max(1, len(waiting) // IDLE_CROWDS)
     async with AsyncExitStack() as room:
         await open_streams(server, busy, room)
-        before = process.memory_info().rss
-        await open_streams(server, waiting, room)
-        return float(process.memory_info().rss - before)
+        held, grown = own_memory(server.pid), []
+        for start in range(0, len(waiting), size):
+            crowd = waiting[start : start + size]
+            await open_streams(server, crowd, room)
+            before, held = held, own_memory(server.pid)
+            grown.append((held - before) / len(crowd))
+        return statistics.median(grown)
+
+
+def own_memory(pid: int) -> int:
+    """Bytes of a process that no file stands behind: those of mapped models come and go as the system likes."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # only Linux has it
+        resident: int = psutil.Process(pid).memory_info().rss
+        return resident
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 
 def counter_of(path: Path) -> Counter:

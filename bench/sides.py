@@ -4,8 +4,11 @@ Knows no prompts and no ratios.
 """
 
 import asyncio
+import json
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -104,12 +107,18 @@ class Ours:
 
 
 class Plain:
-    """The library's high-level class, as its documentation shows it: one after another."""
+    """The library's high-level class, as its documentation shows it: one after another.
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int, engine: LocalEngine) -> None:
-        self._llama = llama_cpp.Llama(
-            str(path), n_ctx=context_tokens, n_threads=threads, n_threads_batch=threads, verbose=False
-        )
+    Without `layouts` weights stay as they lie in the file, and AMX is not entered.
+    """
+
+    def __init__(
+        self, path: Path, *, context_tokens: int, threads: int, engine: LocalEngine, layouts: bool = True
+    ) -> None:
+        with nullcontext() if layouts else _layouts_of_the_file():
+            self._llama = llama_cpp.Llama(
+                str(path), n_ctx=context_tokens, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
         self._engine = engine  # builds the same tokens for both sides
 
     def answers(self, requests: Sequence[GenerationRequest]) -> list[Timing]:
@@ -127,6 +136,42 @@ class Plain:
 
     def close(self) -> None:
         self._llama.close()
+
+
+@contextmanager
+def _layouts_of_the_file() -> Iterator[None]:
+    library = llama_cpp.llama_cpp
+    usual = library.llama_model_default_params
+
+    def plain() -> llama_cpp.llama_model_params:
+        params = usual()
+        params.use_extra_bufts = False
+        return params
+
+    library.llama_model_default_params = plain
+    try:
+        yield
+    finally:
+        library.llama_model_default_params = usual
+
+
+def batched_bench(binary: Path, path: Path, *, streams: int, prompt: int, tokens: int, threads: int) -> float:
+    """Tokens per second of all streams together by llama.cpp's own `llama-batched-bench`, built elsewhere."""
+    given = {
+        "-m": path,
+        "-c": streams * (prompt + tokens),
+        "-npp": prompt,
+        "-ntg": tokens,
+        "-npl": streams,
+        "-t": threads,
+        "-tb": threads,
+        "-fa": "off",
+        "--output-format": "jsonl",
+    }
+    command = [str(binary), *(str(part) for pair in given.items() for part in pair)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    return float(found["speed_tg"])
 
 
 def batched_speed(path: Path, *, streams: int, prompt: Sequence[int], tokens: int, threads: int) -> float:

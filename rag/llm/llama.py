@@ -6,9 +6,11 @@ high-level class holds one sequence, has no queue and cannot be stopped.
 
 import ctypes
 import logging
+import os
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +24,7 @@ from rag.errors import ModelUnavailable
 from rag.llm.decoder import GrammarEnded, Sampling, Segment
 from rag.llm.gguf import read_header
 from rag.llm.passes import fillers, in_passes
+from rag.llm.tiles import whole_tiles
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ _SPECIAL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNO
 _USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
 _PENALISED = 256  # tokens back that penalties look at
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
+_LIBRARY = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(llama_cpp.__file__).parent / "lib")
 _backend = threading.Lock()
 _backend_ready = False
 
@@ -56,8 +60,10 @@ def build_features() -> str:
     return features.decode("utf-8", "replace").strip()
 
 
-def _uses_amx() -> bool:
-    return "AMX_INT8 = 1" in build_features()
+@cache
+def extra_layouts() -> bool:
+    """Whether weights may be laid out as the fastest kernels of this build want them; AMX is entered by them only."""
+    return "AMX_INT8 = 1" not in build_features() or whole_tiles(_LIBRARY)
 
 
 def quantize(source: Path, target: Path, kind: str, threads: int) -> None:
@@ -83,9 +89,7 @@ class LlamaModel:
         _start_backend()
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        # Compilers drop the stores of ggml's AMX tile configuration, and the first large batch then ends the process
-        # (llama.cpp pull request 26954). Without the extra weight layouts AMX is not entered.
-        params.use_extra_bufts = not _uses_amx()
+        params.use_extra_bufts = extra_layouts()
         self.handle: Any = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
             raise ModelUnavailable(

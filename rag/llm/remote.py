@@ -7,12 +7,14 @@ end or the library wrote, since that may hold keys or text.
 
 import asyncio
 import logging
+import math
 import random
 import re
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from rag.errors import AnswerError, ContextTooLong, GenerationFailed, ModelUnavailable
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
 ATTEMPTS = 3
+LONGEST_WISH = 3600.0  # seconds of rest that are obeyed at most
 TAIL_SECONDS = 3.0  # how long usage figures may follow the end of the text
 Client = TypeVar("Client")
 _REFUSED_FOR_NOW = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -248,11 +251,29 @@ def status_problem(status: int, headers: Mapping[str, str], body: object) -> Pro
     inner = body.get("error", body) if isinstance(body, dict) else None
     names = [inner.get(key) for key in ("code", "type")] if isinstance(inner, dict) else []
     code = next((name for name in names if isinstance(name, str) and re.fullmatch(r"[a-z_]{1,40}", name)), "")
+    return Problem("status", status, code, _wish_for_rest(headers))
+
+
+def _wish_for_rest(headers: Mapping[str, str]) -> float | None:
+    """Seconds by `retry-after-ms`, or by `retry-after` as seconds or as a date; an hour at most."""
+    seconds = _number(headers.get("retry-after-ms"), 1000.0)
+    said = headers.get("retry-after")
+    if seconds is None:
+        seconds = _number(said, 1.0)
+    if seconds is None and said is not None:
+        try:
+            seconds = max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
+    return None if seconds is None else min(seconds, LONGEST_WISH)
+
+
+def _number(said: str | None, unit: float) -> float | None:
     try:
-        after = float(headers["retry-after"])
-    except (KeyError, ValueError):
-        return Problem("status", status, code)
-    return Problem("status", status, code, after if 0 <= after <= 3600 else None)
+        value = float(said or "") / unit
+    except ValueError:
+        return None
+    return value if 0.0 <= value < math.inf else None
 
 
 class ClientPerLoop(Generic[Client]):

@@ -6,8 +6,19 @@ import pytest
 from click.testing import CliRunner
 
 from bench.generate import generate_command
+from bench.sides import batched_bench
 from rag.settings import Settings
 from tests.rag.tiny_model import write_tiny_model
+
+
+def test_the_batched_bench_of_llama_cpp_is_asked_for_the_same_shape(tmp_path):
+    binary, told = tmp_path / "llama-batched-bench", tmp_path / "told"
+    binary.write_text(f'#!/bin/sh\necho "$@" > {told}\necho loading\necho \'{{"pp": 200, "speed_tg": 61.5}}\'\n')
+    binary.chmod(0o755)
+    assert batched_bench(binary, tmp_path / "a.gguf", streams=8, prompt=200, tokens=64, threads=2) == 61.5
+    words = told.read_text().split()
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    assert (given["-c"], given["-npl"], given["-npp"], given["-ntg"], given["-t"]) == ("2112", "8", "200", "64", "2")
 
 
 @pytest.mark.real
@@ -19,7 +30,8 @@ def test_every_scene_has_its_figures(tmp_path):
     done = CliRunner().invoke(generate_command, options, obj=(settings,), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     kept = json.loads(output.read_text())
-    assert set(kept["ratios"]) == {
+    # Only where the build uses AMX is there something to compare it with.
+    assert set(kept["ratios"]) - {"seconds_to_first_word_600_optimized_against_no_amx"} == {
         "seconds_to_first_word_600",
         "seconds_to_first_word_follow_up",
         "seconds_to_first_word_follow_up_against_whole",
