@@ -1,11 +1,10 @@
-"""Is a sentence supported by the evidence it rests on? Words, numbers, names, negation, likeness. Knows no streams.
+"""Is a sentence supported by the evidence it rests on? Words, numbers, names, opposites, likeness. Knows no streams.
 
 `Verifier` is the part to swap: a trained checker needs only the same one method.
 """
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from index.embedder import Embedder
 from index.embedder_serving import at_once
 from rag.calibration import Logistic
+from rag.contradiction import contradiction_features
 from rag.events import VerdictName
 from rag.evidence import fit_to_embedder
 from rag.measures import held_numbers
@@ -23,10 +23,14 @@ from rag.reading import Reader
 from rag.units import whole_sentences
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
 
+_NEAR = (  # of a short claim
+    "cover_best", "cover_all", "fresh_best", "joint", "number_missing", "pairs", "cosine", "cosine_best",
+)  # fmt: skip
 _COURTESIES = frozenset({"yes", "sure", "ok", "okay", "hello", "hi", "thank", "sorry", "certain", "cours", "absolut"})
 MOST_TOGETHER = 8  # sentences that the reader sees at once
 MOST_ALONE = 3
-COMPLETE_WORDS = 8
+COMPLETE_WORDS = 8  # a claim of fewer is short: it says nothing without what was asked
+MOSTLY = 0.6  # of a longer claim's words: the others may be other words for the same
 MOST_PREMISES = 24  # sentences of evidence that one claim is compared with
 
 
@@ -95,39 +99,60 @@ def is_verbatim(sentence: str, evidence: Sequence[str]) -> bool:
 def support_features(
     embedder: Embedder, sentence: str, premises: Sequence[str], question: str, reader: Reader | None = None
 ) -> dict[str, float]:
-    """Features of a claim against premises (both non-empty). A reader adds those that begin with `check`."""
+    """Features of a claim against premises (both non-empty). A reader adds those that begin with `check`.
+
+    A short claim, such as an answer of three words, is held against that premise which is nearest to it, too. A longer
+    one draws on several premises in words of its own: held against one of them it would always lack something.
+    """
     claim = set(content_stems(sentence))
     asked = set(content_stems(question))
     fresh = claim - asked or claim
-    held = [set(content_stems(premise)) for premise in premises]
-    together = set[str]().union(*held)
+    together = set[str]().union(*map(content_stems, premises))
     embedder = at_once(embedder)
     rows = embedder.embed([fit_to_embedder(embedder, text) for text in (sentence, *premises)])
     alike = rows[1:] @ rows[0]
-    best = max(range(len(premises)), key=lambda place: share(claim, held[place]) + 0.5 * float(alike[place]))
-    said_numbers = numbers(sentence) - numbers(question)
     said_names = names(sentence) - {stem(word) for word in words(question)}
-    joined = " ".join(premises)
-    checks = checking_features(reader, sentence, premises, question, alike) if reader else {}
+    short = len(sentence.split()) < COMPLETE_WORDS
+    best = nearest_premise(claim, premises, alike)
+    held = share(fresh, together)
+    near = _near_features(sentence, premises, best, question, alike) if short else dict.fromkeys(_NEAR, 0.0)
     return {
-        **checks,
-        "cover_best": share(claim, held[best]),
-        "cover_all": share(claim, together | asked),
-        "fresh_best": share(fresh, held[best]),
-        "fresh_all": share(fresh, together),
-        "joint": max(share(fresh, stems) * share(asked, stems) for stems in held)
-        if asked
-        else share(claim, held[best]),
-        "number_missing": 1.0 - share(said_numbers, held_numbers(sentence, premises[best])) if said_numbers else 0.0,
-        "number_nowhere": 1.0 - share(said_numbers, held_numbers(sentence, joined)) if said_numbers else 0.0,
-        "name_missing": 1.0 - share(said_names, together | _all_stems(joined)) if said_names else 0.0,
+        **(checking_features(reader, sentence, premises, question, alike) if reader else {}),
+        **contradiction_features(sentence, premises, question),
+        **near,
+        "fresh_all": held if short else min(held, MOSTLY) / MOSTLY,
+        "name_missing": 1.0 - share(said_names, together | _all_stems(" ".join(premises))) if said_names else 0.0,
         "negation": 1.0 if has_negation(sentence) != has_negation(premises[best]) else 0.0,
-        "negated": 1.0 if has_negation(sentence) else 0.0,
+        "short": 1.0 if short else 0.0,
+    }
+
+
+def nearest_premise(claim: Set[str], premises: Sequence[str], alike: NDArray[np.float32]) -> int:
+    """The place of the premise nearest to a claim (stems) by words and by likeness (one value a premise)."""
+    return max(
+        range(len(premises)),
+        key=lambda place: share(claim, content_stems(premises[place])) + 0.5 * float(alike[place]),
+    )
+
+
+def _near_features(
+    sentence: str, premises: Sequence[str], best: int, question: str, alike: NDArray[np.float32]
+) -> dict[str, float]:
+    """What a short claim has in common with its nearest premise, and with any one of them."""
+    claim, asked = set(content_stems(sentence)), set(content_stems(question))
+    fresh = claim - asked or claim
+    held = [set(content_stems(premise)) for premise in premises]
+    said_numbers = numbers(sentence) - numbers(question)
+    cover = share(claim, held[best])
+    return {
+        "cover_best": cover,
+        "cover_all": share(claim, set[str]().union(*held) | asked),
+        "fresh_best": share(fresh, held[best]),
+        "joint": max(share(fresh, stems) * share(asked, stems) for stems in held) if asked else cover,
+        "number_missing": 1.0 - share(said_numbers, held_numbers(sentence, premises[best])) if said_numbers else 0.0,
         "pairs": _pair_share(sentence, premises[best]),
         "cosine": float(np.max(alike)),
         "cosine_best": float(alike[best]),
-        "length": math.log1p(len(claim)) / 4.0,
-        "premises": math.log1p(len(premises)) / 3.0,
     }
 
 

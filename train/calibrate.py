@@ -57,11 +57,12 @@ DECISION_PRIOR = {
     "kind_misses": -0.4, "agree": 0.3, "first": 0.2,
 }  # fmt: skip
 # These weights are given, not fitted: an answer's names and numbers stand in its evidence or its headings.
-SUPPORT_FIXED = ("name_missing", "number_missing", "number_nowhere")
+SUPPORT_FIXED = ("name_missing", "number_missing", "numbers_wrong")
 SUPPORT_PRIOR = {
     "check": 3.0, "check_together": 3.0, "check_alone": 1.0, "cover_best": 1.0, "cover_all": 1.0, "fresh_best": 0.5,
-    "fresh_all": 0.5, "joint": 0.5, "number_missing": -1.0, "number_nowhere": -1.0, "name_missing": -1.0,
-    "negation": -0.5, "pairs": 0.8, "cosine": 1.0, "cosine_best": 1.0,
+    "fresh_all": 0.5, "joint": 0.5, "number_missing": -1.0, "numbers_wrong": -1.0, "name_missing": -1.0,
+    "negation": -0.5, "opposed": -0.6, "opposed_anywhere": -0.3, "denied": -1.0, "absolute": -0.5,
+    "short": -1.0, "pairs": 0.8, "cosine": 1.0, "cosine_best": 1.0,
 }  # fmt: skip
 WITHOUT_READER = ("read", "read_gap", "read_passage", "read_answerable", "read_best", "read_best_answerable")
 
