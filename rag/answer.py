@@ -23,7 +23,8 @@ from rag.decide import Decision, decide
 from rag.errors import BadRequest, EgressDenied, NoSuchAnswer, QueueFull
 from rag.events import AnswerEvent, Delta, Done, Sources, Started
 from rag.evidence import AnswerabilityJudge, EvidenceScorer, FeatureJudge, FeatureScorer
-from rag.history import History, NewAnswer
+from rag.history import History
+from rag.history_values import NewAnswer
 from rag.llm.generator import Generator
 from rag.llm.router import only_local, redacted
 from rag.parts import parts_of

@@ -21,7 +21,7 @@ from rag.events import (
     Status,
     Verdict,
 )
-from rag.history import Begun, Ending
+from rag.history_values import Begun, Ending
 from rag.llm.generator import Generator
 from rag.prices import Prices
 from rag.trace import Trace

@@ -4,10 +4,10 @@ Knows no retrieval, no model, no HTTP. A conversation of another tenant does not
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -17,133 +17,22 @@ from index.queries import read_cursor, write_cursor
 from index.rows import Listing
 from index.schema import utc_now
 from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
-from rag.events import AnswerUsage, Citation, Notice, Source, SourceSpan, Status, Verdict
+from rag.events import AnswerUsage, Citation, Notice, Source, SourceSpan, Verdict
+from rag.history_values import (
+    AnswerRecord,
+    Begun,
+    ConversationChange,
+    ConversationInfo,
+    ConversationRecord,
+    Ending,
+    NewAnswer,
+    Owner,
+    Turn,
+)
 from rag.schema import Answer, Conversation, Spending
 
-StoredStatus = Literal["running", "answered", "quoted", "abstained", "stopped", "failed"]
 MOST_LISTED = 200
 EVALUATION = "evaluation"  # the tenant of what suites ask: it stands in nobody's history
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationInfo:
-    """One line of the list of conversations."""
-
-    id: str
-    title: str
-    answers: int
-    created_at: datetime
-    updated_at: datetime
-    pinned: bool = False
-    shared: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose an answer is; empty without accounts. `shared`: whoever has the link may read its conversation."""
-
-    tenant: str
-    shared: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationChange:
-    """What shall be otherwise; None leaves it."""
-
-    title: str | None = None
-    pinned: bool | None = None
-    shared: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a follow-up question needs to know of an earlier one."""
-
-    question: str
-    rewritten: str
-    collections: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRecord:
-    """An answer as stored. Without a status of its own end it is still running, or its process died."""
-
-    id: str
-    conversation: str
-    question: str
-    rewritten: str
-    collections: tuple[str, ...]
-    mode: str
-    model: str
-    status: StoredStatus
-    text: str
-    sources: tuple[Source, ...]
-    citations: tuple[Citation, ...]
-    verdicts: tuple[Verdict, ...]
-    notices: tuple[Notice, ...]
-    usage: AnswerUsage | None
-    confidence: float
-    trace_id: str
-    error: str
-    created_at: datetime
-    finished_at: datetime | None
-
-    @property
-    def documents(self) -> frozenset[str]:
-        """The ids of the documents that it shows passages of."""
-        return frozenset(source.document for source in self.sources)
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationRecord:
-    """A conversation with its answers, oldest first. `tenant` is whose it is.
-
-    `earlier` is the cursor of what was said before these answers, None when that is nothing.
-    """
-
-    info: ConversationInfo
-    tenant: str
-    answers: tuple[AnswerRecord, ...]
-    earlier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewAnswer:
-    """What is known when an answer begins. A conversation of None begins a new one."""
-
-    question: str
-    rewritten: str
-    collections: tuple[str, ...]
-    mode: str
-    model: str
-    conversation: str | None = None
-    tenant: str = ""
-    credential: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The ids of an answer that has begun."""
-
-    answer: str
-    conversation: str
-    trace: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What an answer ended as."""
-
-    status: Status | Literal["failed"]
-    text: str
-    sources: Sequence[Source]
-    citations: Sequence[Citation]
-    verdicts: Sequence[Verdict]
-    usage: AnswerUsage | None
-    confidence: float
-    trace: Mapping[str, Any]
-    error: str = ""
-    model: str = ""  # who spoke, where it was not certain before
 
 
 class History:

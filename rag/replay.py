@@ -6,7 +6,7 @@ from typing import Any
 
 from rag.course import Ask
 from rag.events import Citation, Source
-from rag.history import AnswerRecord
+from rag.history_values import AnswerRecord
 
 
 @dataclass(frozen=True, slots=True)

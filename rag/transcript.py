@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from rag.history import AnswerRecord, ConversationRecord
+from rag.history_values import AnswerRecord, ConversationRecord
 
 _STATUS: Final = {
     "answered": "Answered",

@@ -12,7 +12,7 @@ from rag.api.ask import LastEventId, followed, resumed
 from rag.api.parts import AppPart, PermitPart, RunningPart
 from rag.api.permit import on
 from rag.api.wire import citation_json, notice_json, source_json, usage_json, verdict_json
-from rag.history import AnswerRecord
+from rag.history_values import AnswerRecord
 
 
 class AnswerController(Controller):

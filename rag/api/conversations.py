@@ -16,7 +16,7 @@ from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import Permit, known
 from rag.app import App
 from rag.errors import NoSuchConversation
-from rag.history import ConversationChange, ConversationInfo, ConversationRecord
+from rag.history_values import ConversationChange, ConversationInfo, ConversationRecord
 from rag.transcript import conversation_markdown
 
 _NAME: Final = re.compile(r"[^a-z0-9]+")

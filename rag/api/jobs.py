@@ -1,8 +1,8 @@
 """Jobs and batches: list, show, follow, retry, cancel, pause. Knows no queue library."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from litestar import Controller, Response, get, post
@@ -16,8 +16,11 @@ from rag.api import sse
 from rag.api.listing import Cursor, Limit, Listing
 from rag.api.parts import AppPart, PermitPart
 from rag.api.permit import known, on
+from rag.app import App
 
 _POLL_SECONDS: Final = 0.25
+_FOUND_SECONDS: Final = 2.0  # that the end of a job waits at most until its document can be found
+_LATELY: Final = timedelta(seconds=5)  # later, views that still do not follow are in trouble of their own
 
 
 class JobView(Struct):
@@ -87,12 +90,15 @@ class JobController(Controller):
         page = app.jobs.jobs(
             collection=chosen, batch=batch, state=job_state, limit=limit, cursor=cursor, among=permit.readable()
         )
+        _await_found(app, page.items)
         return Listing([job_view(job) for job in permit.visible_jobs(page.items)], page.next_cursor)
 
     @get("/{job:str}", sync_to_thread=True, opt=on("job"))
     def show_job(self, app: AppPart, job: FromPath[str]) -> JobView:
         """Show one job."""
-        return job_view(app.jobs.job(job))
+        found = app.jobs.job(job)
+        _await_found(app, [found])
+        return job_view(found)
 
     @get(
         "/{job:str}/events",
@@ -140,7 +146,10 @@ class BatchController(Controller):
     @get("/{batch:str}", sync_to_thread=True, opt=on("batch"))
     def show_batch(self, app: AppPart, batch: FromPath[str]) -> BatchView:
         """How many of the batch's jobs are in each state."""
-        return _batch_view(app.jobs.batch(batch))
+        found = app.jobs.batch(batch)
+        if found.ended:
+            app.searcher.wait_for_log(_FOUND_SECONDS)
+        return _batch_view(found)
 
     @get(
         "/{batch:str}/events",
@@ -184,6 +193,8 @@ async def _follow_batch(app: AppPart, batch: BatchInfo) -> AsyncGenerator[bytes,
     while True:
         if batch != seen:
             ended = batch.ended and batch.total > 0
+            if ended:
+                await asyncio.to_thread(app.searcher.wait_for_log, _FOUND_SECONDS)
             yield sse.frame("done" if ended else "progress", _batch_view(batch))
             if ended:
                 return
@@ -203,6 +214,7 @@ async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
     while True:
         if job != seen:
             ended = job.state in ENDED
+            await asyncio.to_thread(_await_found, app, [job])
             yield sse.frame("done" if ended else "progress", job_view(job))
             if ended:
                 return
@@ -213,6 +225,13 @@ async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
         await asyncio.sleep(_POLL_SECONDS)
         silence += _POLL_SECONDS
         job = await asyncio.to_thread(app.jobs.job, job.id)
+
+
+def _await_found(app: App, jobs: Sequence[JobInfo]) -> None:
+    """Whoever is told that a job is done may ask about its document at once: the views follow within a second."""
+    since = utc_now() - _LATELY
+    if any(job.state == "done" and job.finished_at is not None and job.finished_at > since for job in jobs):
+        app.searcher.wait_for_log(_FOUND_SECONDS)
 
 
 def job_view(job: JobInfo) -> JobView:

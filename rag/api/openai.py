@@ -156,7 +156,7 @@ async def _chunks(data: ChatRequest, answer: RunningAnswer) -> AsyncGenerator[by
     head = head_of("chat.completion.chunk", data.model, [])
     yield chunk(head, {"role": "assistant", "content": ""})
     try:
-        async with aclosing(_with_silence(answer)) as events:
+        async with aclosing(sse.with_silence(answer.follow())) as events:
             async for event in events:
                 if event is None:
                     yield sse.KEEP_ALIVE
@@ -170,29 +170,6 @@ async def _chunks(data: ChatRequest, answer: RunningAnswer) -> AsyncGenerator[by
     if data.stream_options is not None and data.stream_options.include_usage:
         yield data_frame({**head, "choices": [], "usage": usage_json(told.usage)})
     yield DONE
-
-
-async def _with_silence(answer: RunningAnswer) -> AsyncGenerator[AnswerEvent | None, None]:
-    """The events, and None whenever nothing came for the time of a keep-alive."""
-    async with aclosing(answer.follow()) as events:
-        upcoming: asyncio.Future[AnswerEvent] | None = None
-        try:
-            while True:
-                upcoming = upcoming or asyncio.ensure_future(anext(events))
-                done, _ = await asyncio.wait((upcoming,), timeout=sse.KEEP_ALIVE_SECONDS)
-                if not done:
-                    yield None
-                    continue
-                finished, upcoming = upcoming, None
-                try:
-                    event = finished.result()
-                except StopAsyncIteration:
-                    return
-                yield event
-        finally:
-            if upcoming is not None:
-                upcoming.cancel()
-                await asyncio.gather(upcoming, return_exceptions=True)
 
 
 def _told(told: Transcript) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from rag.api.sight import Sight
 from rag.app import App
 from rag.errors import NoSuchAnswer
 from rag.events import AnswerEvent, Sources, Started
-from rag.history import AnswerRecord
+from rag.history_values import AnswerRecord
 from rag.quota import check_quota
 
 Kind = Literal["collection", "document", "job", "batch", "answer"]

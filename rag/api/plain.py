@@ -1,6 +1,7 @@
 """Generation without retrieval, in the OpenAI protocol, by a local model. Knows no collection and no citation."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -25,7 +26,16 @@ from rag.api.openai_schemas import (
 from rag.api.permit import Permit
 from rag.app import App
 from rag.errors import EgressDenied
-from rag.llm.generator import Finished, GenerationEvent, GenerationRequest, Generator, TextDelta, TokenChance, Usage
+from rag.llm.generator import (
+    Finished,
+    GenerationEvent,
+    GenerationRequest,
+    Generator,
+    Queued,
+    TextDelta,
+    TokenChance,
+    Usage,
+)
 
 _FINISH: Final = {"stop": "stop", "length": "length", "cancelled": "stop"}
 
@@ -137,14 +147,22 @@ async def _plain_chunks(
     head = head_of("chat.completion.chunk", data.model, [])
     finish, usage = "stop", Usage()
     yield chunk(head, {"role": "assistant", "content": ""})
+    waits, told = sse.KEEP_ALIVE, 0.0
     try:
-        async with aclosing(events):
-            async for event in events:
+        async with aclosing(sse.with_silence(events)) as heard:
+            async for event in heard:
                 match event:
                     case TextDelta():
+                        waits = sse.KEEP_ALIVE
                         yield chunk(head, {"content": event.text}, logprobs=logprobs_json(data, event.tokens))
                     case Finished():
                         finish, usage = _FINISH[event.reason], event.usage
+                    case Queued():
+                        waits = sse.comment(f"place {event.position + 1} in the queue, about {event.eta_seconds:.0f} s")
+                # The protocol has no place for places: a comment tells them, not for each step of a long queue.
+                if isinstance(event, Queued | None) and time.monotonic() - told >= sse.KEEP_ALIVE_SECONDS:
+                    told = time.monotonic()
+                    yield waits
     except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
         yield data_frame(error_json(error, "/v1/chat/completions")) + DONE
         return

@@ -5,9 +5,10 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from rag.api.answers import AnswerController
@@ -78,40 +79,69 @@ _API: Final = (
 
 def create_server(app: App) -> Litestar:
     """The application over parts that are built. Its lifespan stops running answers; the parts stay the caller's."""
-    settings = app.settings
-    running = RunningAnswers(settings.server_answers, settings.server_linger_seconds, app.answerer.stop)
+    return put_over(create_routes(), app)
 
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
-        asyncio.get_running_loop().set_default_executor(pool)
-        watching = asyncio.create_task(gate.watch(), name="watch-permits")
-        yield
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        for close in server.state.closing:
-            await close()
-        await running.close()
 
+def create_routes() -> Litestar:
+    """Every route, over no parts yet: litestar takes a fifth of a second to make them."""
     api = Router("/api/v1", route_handlers=_API)
     openai = Router("/", route_handlers=[OpenAIController], exception_handlers={Exception: openai_error})
     server = Litestar(
         route_handlers=[api, openai, create_page_router()],
         dependencies={
-            "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
+            "app": Provide(_provide_app, sync_to_thread=False),
             "permit": Provide(provide_permit, sync_to_thread=False),
-            "running": Provide(lambda: running, sync_to_thread=False, use_cache=True),
+            "running": Provide(_provide_running, sync_to_thread=False),
         },
         guards=[admit],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(),
         request_max_body_size=MOST_BODY_BYTES,
-        lifespan=[lifespan],
+        lifespan=[_lifespan],
         logging_config=None,
     )
-    # Around everything, also around what no route matches: litestar's own middleware begins only behind the router.
-    gate = Gate(server.asgi_handler, app)
-    server.asgi_handler = Guard(gate, settings.server_allowed_hosts)
-    server.state.running = running
-    server.state.closing = []  # what routes of rooms above this one have running
+    server.state.routed = server.asgi_handler
     return server
+
+
+def put_over(server: Litestar, app: App) -> Litestar:
+    """The same routes over these parts. Only while its lifespan does not run."""
+    settings = app.settings
+    # Around everything, also around what no route matches: litestar's own middleware begins only behind the router.
+    routed = server.state.routed
+    gate = Gate(routed, app)
+    server.asgi_handler = Guard(gate, settings.server_allowed_hosts)
+    server.state = State(  # a new one: nothing of the parts before is left
+        {
+            "routed": routed,
+            "gate": gate,
+            "app": app,
+            "running": RunningAnswers(settings.server_answers, settings.server_linger_seconds, app.answerer.stop),
+            "closing": [],  # what routes of rooms above this one have running
+        },
+        deep_copy=False,
+    )
+    return server
+
+
+@asynccontextmanager
+async def _lifespan(server: Litestar) -> AsyncIterator[None]:
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
+    asyncio.get_running_loop().set_default_executor(pool)
+    watching = asyncio.create_task(server.state.gate.watch(), name="watch-permits")
+    yield
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    for close in server.state.closing:
+        await close()
+    await server.state.running.close()
+
+
+def _provide_app(request: Request[Any, Any, Any]) -> App:
+    found: App = request.app.state.app
+    return found
+
+
+def _provide_running(request: Request[Any, Any, Any]) -> RunningAnswers:
+    found: RunningAnswers = request.app.state.running
+    return found

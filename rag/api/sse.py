@@ -1,7 +1,9 @@
 """Server-sent events: their bytes, and a response that always closes its source. Knows no event of ours."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Final
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
 
 import msgspec
 from anyio import CancelScope
@@ -14,6 +16,7 @@ KEEP_ALIVE_SECONDS: Final = 10.0
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 MEDIA_TYPE: Final = "text/event-stream"
 
+Event = TypeVar("Event")
 _encoder = msgspec.json.Encoder()
 
 
@@ -21,6 +24,34 @@ def frame(event: str, data: Any, id: str | None = None) -> bytes:
     """One event. JSON has no raw line break, so `data` is one line; `event` and `id` are never a user's words."""
     head = f"id: {id}\nevent: {event}\ndata: " if id else f"event: {event}\ndata: "
     return head.encode() + _encoder.encode(data) + b"\n\n"
+
+
+def comment(words: str) -> bytes:
+    """What a reader of events passes over, one line: it keeps a connection alive and can be read by people."""
+    return f": {words}\n\n".encode()
+
+
+async def with_silence(source: AsyncGenerator[Event, None]) -> AsyncGenerator[Event | None, None]:
+    """The events, and None whenever nothing came for the time of a keep-alive. The wait for the next is never cut."""
+    async with aclosing(source) as events:
+        upcoming: asyncio.Future[Event] | None = None
+        try:
+            while True:
+                upcoming = upcoming or asyncio.ensure_future(anext(events))
+                done, _ = await asyncio.wait((upcoming,), timeout=KEEP_ALIVE_SECONDS)
+                if not done:
+                    yield None
+                    continue
+                finished, upcoming = upcoming, None
+                try:
+                    event = finished.result()
+                except StopAsyncIteration:
+                    return
+                yield event
+        finally:
+            if upcoming is not None:
+                upcoming.cancel()
+                await asyncio.gather(upcoming, return_exceptions=True)
 
 
 class EventStream(Response[bytes]):

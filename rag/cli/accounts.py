@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import click
 
-from index.database import Database
 from index.schema import utc_now
 from rag.access.audit import AuditFilter
 from rag.access.policy import COMMAND_LINE, ROLES, SCOPES, Role, Scope, checked_scopes
 from rag.access.room import Access
-from rag.app import check_data_folder, open_access
+from rag.app import open_access
+from rag.cli.corpus import open_database
 from rag.cli.show import json_option, print_json, print_table, settings_of
 
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -184,12 +184,7 @@ def list_audit(ctx: click.Context, action: str | None, limit: int, as_json: bool
 
 def _open(ctx: click.Context) -> Access:
     """The accounts of the data folder; closed when the command ends."""
-    settings = settings_of(ctx)
-    check_data_folder(settings.data)
-    database = Database(settings.resolved_database_url)
-    ctx.call_on_close(database.close)
-    database.migrate()
-    return open_access(settings, database)
+    return open_access(settings_of(ctx), open_database(ctx))
 
 
 def _password(from_stdin: bool) -> str:

@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import click
 
+from index.catalog import Catalog
 from index.errors import BadFilter
 from index.filters import Filters, parse_filters
 from index.passage import Dropped, Passage, SearchMode
 from rag.answer import Ask
-from rag.app import App, build_app
+from rag.app import App, build_app, open_access
+from rag.cli.corpus import open_database
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
 from rag.course import Mode
 from rag.errors import BadRequest
@@ -66,6 +68,22 @@ class Collected:
         return piece
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Ids behind the names that a command was given. `person` is empty for nobody."""
+
+    collections: tuple[str, ...]
+    person: str = ""
+
+
+def named(ctx: click.Context, collections: Sequence[str], person: str | None = None) -> Named:
+    """Looked up before any model is opened: a slip costs no wait. Raises NoSuchCollection, NoSuchPerson."""
+    database = open_database(ctx)
+    catalog = Catalog(database)
+    ids = tuple(catalog.collection(name).id for name in collections)
+    return Named(ids, "" if person is None else open_access(settings_of(ctx), database).people.person(person).id)
+
+
 def open_app(ctx: click.Context) -> App:
     """Everything that answering needs, closed when the command ends."""
     app = build_app(settings_of(ctx))
@@ -104,16 +122,16 @@ def ask(
     if (question is None) == (batch is None):
         raise BadRequest("give either a question or --batch IN.jsonl OUT.jsonl")
     if batch is not None:
-        asked_like = Ask("", collections, model=model, mode=cast("Mode", mode))
-        _ask_batch(ctx, batch, asked_like, person, as_json)
+        _ask_batch(ctx, batch, Ask("", collections, model=model, mode=cast("Mode", mode)), person, as_json)
         return
     assert question is not None
+    chosen = named(ctx, collections, person)
     app = open_app(ctx)
-    payer = Payer(app, person)
+    payer = Payer(app, chosen.person)
     payer.check()
     request = Ask(
         question=question,
-        collections=tuple(app.catalog.collection(name).id for name in collections),
+        collections=chosen.collections,
         conversation=conversation,
         model=model,
         mode=cast("Mode", mode),
@@ -127,11 +145,11 @@ def ask(
 
 
 class Payer:
-    """Whose budgets answers count into; with `person` None nobody's. Raises NoSuchPerson."""
+    """Whose budgets answers count into, by id; with an empty one nobody's."""
 
-    def __init__(self, app: App, person: str | None) -> None:
+    def __init__(self, app: App, person: str) -> None:
         self._app = app
-        self.id = "" if person is None else app.access.people.person(person).id
+        self.id = person
         self.running = 0
 
     def check(self) -> None:
@@ -144,10 +162,10 @@ def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, person: s
     from rag.cli.batching import answer_batch, read_questions
 
     questions = read_questions(batch[0])
+    chosen = named(ctx, ask.collections, person)
     step_back(BATCH_NICE)  # whoever asks the server meanwhile goes first
     app = open_app(ctx)
-
-    payer = Payer(app, person)
+    payer = Payer(app, chosen.person)
 
     async def answered(request: Ask) -> dict[str, Any]:
         payer.check()  # on the loop: nobody else is served here, and none may pass beside another
@@ -157,8 +175,7 @@ def _ask_batch(ctx: click.Context, batch: tuple[Path, Path], ask: Ask, person: s
         finally:
             payer.running -= 1
 
-    ids = tuple(app.catalog.collection(name).id for name in ask.collections)
-    template = replace(ask, collections=ids, tenant=payer.id)
+    template = replace(ask, collections=chosen.collections, tenant=payer.id)
     at_once = max(2, app.settings.model_sequences)
     told = asyncio.run(answer_batch(questions, batch[1], template, answered, at_once=at_once))
     if as_json:
@@ -283,11 +300,10 @@ def search(
     "quoted phrases" must be there, -excluded words must not, and title:beginnings must begin a word of the title.
     """
     narrowed = _read_filters(filters)
-    app = open_app(ctx)
-    chosen = [app.catalog.collection(name).id for name in collections]
-    result = app.searcher.search(
+    chosen = named(ctx, collections)
+    result = open_app(ctx).searcher.search(
         query,
-        collections=chosen,
+        collections=chosen.collections,
         k=count,
         filters=narrowed,
         mode=mode,

@@ -11,11 +11,11 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from index.database import Database
 from index.generations import GenerationInfo, Generations
 from index.pgvector import drop_tables
 from index.reembed import build_and_switch
-from rag.app import check_data_folder, open_model, serving_embedder
+from rag.app import open_model, serving_embedder
+from rag.cli.corpus import open_database
 from rag.cli.show import json_option, messages, print_json, print_table, settings_of
 from rag.processors import BATCH_NICE, step_back
 
@@ -33,11 +33,7 @@ def embed(ctx: click.Context, name: str | None, undo: bool, drop_old: bool, as_j
     """
     if sum((name is not None, undo, drop_old)) > 1:
         raise click.UsageError("give a NAME, or --undo, or --drop-old")
-    settings = settings_of(ctx)
-    check_data_folder(settings.data)
-    database = Database(settings.resolved_database_url)
-    ctx.call_on_close(database.close)
-    database.migrate()
+    settings, database = settings_of(ctx), open_database(ctx)
     generations = Generations(database)
     facts: dict[str, Any] = {}
     if drop_old:

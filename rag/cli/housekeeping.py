@@ -151,10 +151,10 @@ def _packages() -> Iterator[Finding]:
 def _build() -> Finding:
     if find_spec("llama_cpp") is None:
         return Finding("llama.cpp build", "missing", "not installed", "run: make setup")
-    from rag.llm.llama import build_features  # loads a 20 MB library, which only this line needs
+    from rag.llm.llama import build_features, extra_layouts  # loads a 20 MB library, which only this line needs
 
-    info = build_features()
-    wanted = {"avx2": "AVX2", "avx512f": "AVX512"}
+    info = build_features() if extra_layouts() else build_features().replace("AMX_INT8 = 1", "")
+    wanted = {"avx2": "AVX2", "avx512f": "AVX512", "amx_int8": "AMX_INT8"}
     lacking = [shown for flag, shown in wanted.items() if flag in _processor_flags() and f"{shown} = 1" not in info]
     if lacking:
         mend = "rebuild it here: make clean, pip cache remove llama_cpp_python, make setup"

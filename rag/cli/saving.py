@@ -8,6 +8,7 @@ from index.database import Database
 from rag.app import check_data_folder
 from rag.backup import Saved, back_up
 from rag.backup import restore as bring_back
+from rag.cli.corpus import open_database
 from rag.cli.show import json_option, messages, print_json, settings_of
 from rag.errors import BackupUnusable
 
@@ -18,12 +19,7 @@ from rag.errors import BackupUnusable
 @click.pass_context
 def backup(ctx: click.Context, folder: Path, as_json: bool) -> None:
     """Copy what cannot be made again into a new folder, while the service runs."""
-    settings = settings_of(ctx)
-    check_data_folder(settings.data)
-    database = Database(settings.resolved_database_url)
-    ctx.call_on_close(database.close)
-    database.migrate()
-    _say("Saved", back_up(settings.data, database, folder.resolve()), as_json)
+    _say("Saved", back_up(settings_of(ctx).data, open_database(ctx), folder.resolve()), as_json)
 
 
 @click.command("restore")

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 from reportlab.pdfgen.canvas import Canvas
 
 from index.catalog import Catalog, NewChunk, NewDocument
@@ -21,7 +22,7 @@ from rag.access.passwords import Passwords
 from rag.access.room import Access
 from rag.answer import Answerer
 from rag.api.running import RunningAnswers
-from rag.api.server import create_server
+from rag.api.server import create_routes, put_over
 from rag.app import App
 from rag.history import History
 from rag.llm.shelf import Shelf
@@ -31,6 +32,8 @@ from tests.fakes import HashEmbedder, ScriptedGenerator, ScriptedModels
 from tests.rag.answer_desk import desk as desk  # the fixture of a desk without HTTP
 
 Http = httpx.AsyncClient
+
+_FREE: list[Litestar] = []  # routes that no client uses now: making them is most of what a quick test would take
 
 
 @pytest.fixture
@@ -147,11 +150,14 @@ async def http(service: Service, anyio_backend: str) -> AsyncIterator[Http]:
 @asynccontextmanager
 async def client_of(service: Service) -> AsyncIterator[Http]:
     """A client on the same event loop, so that requests can overlap; errors become responses, as real ones do."""
-    server = create_server(service.app)
+    server = put_over(_FREE.pop() if _FREE else create_routes(), service.app)
     service.running = server.state.running
     transport = httpx.ASGITransport(server, raise_app_exceptions=False)  # type: ignore[arg-type]
-    async with (
-        server.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", timeout=30) as client,
-    ):
-        yield client
+    try:
+        async with (
+            server.lifespan(),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", timeout=30) as client,
+        ):
+            yield client
+    finally:
+        _FREE.append(server)

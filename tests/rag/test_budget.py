@@ -9,7 +9,8 @@ from index.schema import Base, utc_now
 from rag.access.errors import TooMany
 from rag.budget import RUNNING_SECONDS, USED_UP_SECONDS, Budget, check_budget, likely_spending
 from rag.events import AnswerUsage
-from rag.history import Ending, History, NewAnswer
+from rag.history import History
+from rag.history_values import Ending, NewAnswer
 from rag.quota import check_quota
 from rag.settings import Settings
 from rag.usage import Spent, Usage

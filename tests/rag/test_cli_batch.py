@@ -97,10 +97,21 @@ def test_a_budget_that_is_used_up_fails_the_rest_and_one_that_may_suffice_is_wai
     assert rows(target)["2"]["error"] == "it is used up"
 
 
+@pytest.mark.parametrize("command", [["ask", "what?"], ["search", "what"]])
+def test_a_collection_is_looked_up_before_any_model_is_opened(tmp_path, command):
+    done = CliRunner().invoke(main, ["--data", str(tmp_path), *command, "-c", "guidse"])
+    assert done.exit_code == 1
+    assert "guidse" in done.stderr
+    assert not (tmp_path / "models").exists()
+
+
 def test_answers_are_for_a_person_that_exists(tmp_path):
-    done = CliRunner().invoke(main, ["--data", str(tmp_path), "ask", "what?", "-c", "x", "--person", "nobody"])
+    at = ["--data", str(tmp_path)]
+    assert CliRunner().invoke(main, [*at, "collections", "create", "x"]).exit_code == 0
+    done = CliRunner().invoke(main, [*at, "ask", "what?", "-c", "x", "--person", "nobody"])
     assert done.exit_code == 1
     assert "nobody" in done.stderr
+    assert not (tmp_path / "models").exists()
 
 
 def test_another_question_under_a_known_id_is_asked(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from index.errors import CorpusError
 from rag.errors import BadRequest, NoSuchAnswer, NoSuchConversation
 from rag.events import AnswerUsage, Citation, Source, SourceSpan, Verdict
-from rag.history import Ending, History, NewAnswer
+from rag.history import History
+from rag.history_values import Ending, NewAnswer
 from tests.databases import migrated
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.api import sse
 from rag.errors import GenerationFailed
+from rag.llm.generator import Queued
 from tests.rag.conftest import Http, Service, client_of
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +143,22 @@ async def test_a_failure_in_a_stream_is_an_error_chunk(build: Callable[..., Serv
         assert chunks[-1]["error"]["message"] == "the model failed; ask again"
         whole = await http.post("/v1/chat/completions", json=chat())
         assert (whole.status_code, whole.json()["error"]["type"]) == (502, "server_error")
+
+
+async def test_who_waits_for_a_model_is_told_the_place_and_kept_connected(
+    build: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", 0.01)
+    service = build(Queued(2, 9.0), Queued(0, 3.0), "Hello.")
+    service.generator.pause = 0.2
+    async with client_of(service) as http:
+        text = (await http.post("/v1/chat/completions", json=chat(model="scripted", stream=True))).text
+    told = [line for line in text.split("\n\n") if line.startswith(":")]
+    assert told[0] == ": place 3 in the queue, about 9 s"
+    assert ": place 1 in the queue, about 3 s" in told
+    assert len(told) > 2
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks_of(text)) == "Hello."
+    assert service.generator.open_streams == 0
 
 
 async def test_models_are_listed(service: Service, http: Http) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,21 @@ def test_only_short_error_names_are_taken_from_a_body():
     assert status_problem(400, {}, {"error": {"code": "x" * 500}}).code == ""
     assert status_problem(400, {"retry-after": "Wed, 21 Oct"}, "no json") == Problem("status", 400)
     assert status_problem(429, {"retry-after": "7"}, None) == Problem("status", 429, "", 7.0)
+
+
+def test_a_wish_for_rest_may_be_seconds_milliseconds_or_a_date():
+    later, past = (formatdate(time.time() + seconds, usegmt=True) for seconds in (600, -600))
+    assert 400 < (status_problem(503, {"retry-after": later}, None).retry_after or 0) <= 600
+    wishes = [
+        ({"retry-after": past}, 0.0),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "86400"}, 3600.0),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "tomorrow"}, None),
+        ({}, None),
+    ]
+    for headers, seconds in wishes:
+        assert status_problem(429, headers, None).retry_after == seconds, headers
