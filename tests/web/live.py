@@ -1,21 +1,23 @@
-"""A server in this process over real storage with a scripted model, for tests of pages that need no real one."""
+"""A server in this process over real storage with a scripted model, for tests that need no real one."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import httpx
 import uvicorn
 
 from rag.api.server import create_server
 from rag.serve import listening
-from tests.rag.conftest import Service
+from tests.rag.conftest import Http, Service
 
 
 @contextmanager
 def served(service: Service) -> Iterator[str]:
     """The address of the service while the block runs."""
-    config = uvicorn.Config(create_server(service.app), log_config=None, ws="none", lifespan="on")
-    server = uvicorn.Server(config)
+    app = create_server(service.app)
+    service.running = app.state.running
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
     with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -24,3 +26,11 @@ def served(service: Service) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@asynccontextmanager
+async def over_socket(service: Service) -> AsyncIterator[Http]:
+    """A client over a real socket: only there does a response arrive piece by piece."""
+    with served(service) as address:
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            yield client

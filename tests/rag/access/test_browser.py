@@ -5,21 +5,18 @@ And on the page of a collection: who may use it, who alone may read a document, 
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyotp
 import pytest
-import uvicorn
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from rag.access import second_factor
 from rag.access.policy import COMMAND_LINE
-from rag.api.server import create_server
-from rag.serve import listening
 from tests.rag.conftest import Service
+from tests.web.live import served
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
 
@@ -46,15 +43,8 @@ def service(build: Callable[..., Service], folder: Path) -> Service:
 
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
-    """The address of a server in this process."""
-    config = uvicorn.Config(create_server(service.app), log_config=None, ws="none", lifespan="on")
-    server = uvicorn.Server(config)
-    with listening("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(service) as found:
+        yield found
 
 
 @pytest.fixture
@@ -127,16 +117,21 @@ def test_an_owner_signs_in_administers_and_signs_out(page: Page, service: Servic
 def test_what_is_sent_before_a_page_has_its_module_is_done_once_it_has(page: Page, service: Service) -> None:
     """A browser quicker than the module would send the form by itself, the password in it."""
     expect.set_options(timeout=30_000)
-    modules = re.compile(r"/static/(?!early)\w+\.js$")
     held: list[Route] = []
+    holding = True
+    page.route(
+        re.compile(r"/static/(?!early)\w+\.js$"), lambda route: held.append(route) if holding else route.continue_()
+    )
 
     def early(path: str, heading: str) -> None:
-        page.route(modules, held.append)
+        nonlocal holding
+        holding = True
         page.goto(path, wait_until="commit")
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
 
     def come() -> None:
-        page.unroute(modules)
+        nonlocal holding
+        holding = False
         while held:
             held.pop().continue_()
 
@@ -155,7 +150,7 @@ def test_what_is_sent_before_a_page_has_its_module_is_done_once_it_has(page: Pag
     page.get_by_role("button", name="Add person").click()
     come()
     expect(page.locator("#people tbody")).to_contain_text("mia")
-    assert service.app.access.people.person("mia").state == "active"
+    assert service.app.access.people.person("mia").role == "member"
 
 
 def test_an_admin_says_who_may_use_a_collection_and_read_a_document(page: Page, service: Service, folder: Path) -> None:
