@@ -1,7 +1,7 @@
 """Every setting: its name, type, default and help. Reads the environment once; builds nothing.
 
 Order of precedence: command line, environment (`FOOTNOTE_SERVER_PORT`), `footnote.toml` in the data folder
-(`[server]` / `port = 8000`), default. The page `docs/settings.md` is generated from this table.
+(`[server]` / `port = 8000`), default.
 """
 
 import os
@@ -318,35 +318,6 @@ def override(
     """The settings with values of a command's own options put over them; None values are ignored."""
     changed = {name: value for name, value in given.items() if value is not None}
     return replace(settings, **changed), {**origin, **dict.fromkeys(changed, "command line")}
-
-
-def settings_table() -> list[tuple[str, str, str, str, str]]:
-    """(name, environment name, type, default, help) per setting, in order."""
-    hints, defaults = get_type_hints(Settings), Settings()
-    rows = []
-    for item in fields(Settings):
-        default = getattr(defaults, item.name)
-        choices = item.metadata["choices"]
-        kind = " \\| ".join(choices) if choices else getattr(hints[item.name], "__name__", str(hints[item.name]))
-        shown = ", ".join(default) if isinstance(default, tuple) else str(default)
-        rows.append((setting_name(item.name), environment_name(item.name), kind, shown, item.metadata["help"]))
-    return rows
-
-
-def settings_page() -> str:
-    """`docs/settings.md`, whole."""
-    lines = [
-        "# Settings",
-        "",
-        "Generated from `rag/settings.py` by `footnote settings --markdown`; a test keeps them equal.",
-        "",
-        "Precedence: command line, environment, `footnote.toml` in the data folder, default.",
-        "",
-        "| setting | environment | type | default | meaning |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [f"| `{n}` | `{e}` | {t} | {f'`{d}`' if d else '(empty)'} | {h} |" for n, e, t, d, h in settings_table()]
-    return "\n".join(lines) + "\n"
 
 
 def is_secret(attribute: str) -> bool:

@@ -9,7 +9,8 @@ from msgspec import Struct
 from rag.api.listing import Listing
 from rag.api.parts import AppPart
 from rag.api.permit import admins
-from rag.settings import is_secret, setting_name, settings_table
+from rag.settings import is_secret, setting_name
+from rag.settings_page import settings_table
 
 _PASSWORD: Final = re.compile(r"://[^@/\s]*@")  # who and how, inside an address
 

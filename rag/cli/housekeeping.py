@@ -21,7 +21,8 @@ from index.generations import Generations
 from rag.cli.show import json_option, print_json, print_table, settings_of
 from rag.llm.registry import Models
 from rag.processors import shares
-from rag.settings import Settings, is_secret, setting_name, settings_page
+from rag.settings import Settings, is_secret, setting_name
+from rag.settings_page import settings_page
 
 _ENOUGH_MEMORY = 4 * 1024**3
 _USEFUL = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import SettingsError
-from rag.settings import load_settings, settings_page, settings_table
+from rag.settings import load_settings
+from rag.settings_page import settings_page, settings_table
 
 
 def test_command_line_goes_before_environment_before_file_before_default(tmp_path: Path) -> None:
