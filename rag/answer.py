@@ -68,7 +68,7 @@ class Grounding:
         return cls(
             FeatureScorer(embedder, packaged("evidence", reader=read), reader),
             FeatureJudge(packaged("decision", reader=read)),
-            FeatureVerifier(embedder, packaged("support", reader=read), reader),
+            FeatureVerifier(packaged("support", reader=read), reader),
         )
 
 

@@ -1,36 +1,30 @@
-"""Is a sentence supported by the evidence it rests on? Words, numbers, names, opposites, likeness. Knows no streams.
+"""Is a sentence supported by the evidence it rests on? Words, numbers, names, opposites. Knows no streams.
 
 `Verifier` is the part to swap: a trained checker needs only the same one method.
 """
 
+import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from index.embedder import Embedder
-from index.embedder_serving import at_once
 from rag.calibration import Logistic
 from rag.contradiction import contradiction_features
 from rag.events import VerdictName
-from rag.evidence import fit_to_embedder
 from rag.measures import held_numbers
 from rag.reading import Reader
 from rag.units import whole_sentences
 from rag.words import content_stems, has_negation, names, numbers, share, stem, words
 
-_NEAR = (  # of a short claim
-    "cover_best", "cover_all", "fresh_best", "joint", "number_missing", "pairs", "cosine", "cosine_best",
-)  # fmt: skip
+_NEAR = ("cover_best", "fresh_best", "number_missing", "pairs")  # of a short claim
 _COURTESIES = frozenset({"yes", "sure", "ok", "okay", "hello", "hi", "thank", "sorry", "certain", "cours", "absolut"})
-MOST_TOGETHER = 8  # sentences that the reader sees at once
-MOST_ALONE = 3
+MOST_READ = 8  # sentences that the reader sees, at once
 COMPLETE_WORDS = 8  # a claim of fewer is short: it says nothing without what was asked
 MOSTLY = 0.6  # of a longer claim's words: the others may be other words for the same
+_LENGTH_COUNTS = 0.02  # per word of a premise: of two that hold the same, the shorter is nearer
 MOST_PREMISES = 24  # sentences of evidence that one claim is compared with
 
 
@@ -51,13 +45,12 @@ class Verifier(Protocol):
 
 
 class FeatureVerifier:
-    """A few features of overlap, contradiction and likeness, and what the reader says, with fitted weights.
+    """A few features of overlap and contradiction, and what the reader says, with fitted weights.
 
     Without a reader the weights must be those fitted without.
     """
 
-    def __init__(self, embedder: Embedder, weights: Logistic, reader: Reader | None = None) -> None:
-        self._embedder = embedder
+    def __init__(self, weights: Logistic, reader: Reader | None = None) -> None:
         self._weights = weights
         self._reader = reader
 
@@ -69,7 +62,7 @@ class FeatureVerifier:
             return Support(0.0)
         if is_verbatim(sentence, evidence):
             return Support(0.99, {"verbatim": 1.0})
-        features = support_features(self._embedder, sentence, premises, question, self._reader)
+        features = support_features(sentence, premises, question, self._reader)
         return Support(self._weights.probability(features), features)
 
 
@@ -81,13 +74,23 @@ def verdict_of(support: Support, threshold: float) -> tuple[VerdictName, float]:
 
 
 def premises_of(evidence: Sequence[str], sentence: str) -> list[str]:
-    """The sentences of the evidence, those nearest to the claim by words when there are many."""
+    """The sentences of the evidence in their order; the nearest to the claim when there are many."""
     premises = [text[a:b].strip() for text in evidence for a, b in whole_sentences(text)]
     premises = [premise for premise in premises if premise]
-    if len(premises) > MOST_PREMISES:
-        stems = set(content_stems(sentence))
-        premises.sort(key=lambda premise: -share(stems, content_stems(premise)))
-    return premises[:MOST_PREMISES]
+    return [premises[place] for place in sorted(nearest_first(sentence, premises)[:MOST_PREMISES])]
+
+
+def nearest_first(claim: str, premises: Sequence[str]) -> list[int]:
+    """Places of the premises, first those that hold most of the claim's words, the rare among them counting more."""
+    held = [set(content_stems(premise)) for premise in premises]
+    counts = Counter(stem for stems in held for stem in stems)
+    wanted = set(content_stems(claim))
+
+    def nearness(place: int) -> float:
+        found = sum(math.log(1 + len(premises) / counts[stem]) for stem in wanted & held[place])
+        return found / (1 + _LENGTH_COUNTS * len(held[place]))
+
+    return sorted(range(len(premises)), key=nearness, reverse=True)
 
 
 def is_verbatim(sentence: str, evidence: Sequence[str]) -> bool:
@@ -97,76 +100,48 @@ def is_verbatim(sentence: str, evidence: Sequence[str]) -> bool:
 
 
 def support_features(
-    embedder: Embedder, sentence: str, premises: Sequence[str], question: str, reader: Reader | None = None
+    sentence: str, premises: Sequence[str], question: str, reader: Reader | None = None
 ) -> dict[str, float]:
-    """Features of a claim against premises (both non-empty). A reader adds those that begin with `check`.
+    """Features of a claim against premises (both non-empty). A reader adds `check`.
 
     A short claim, such as an answer of three words, is held against that premise which is nearest to it, too. A longer
     one draws on several premises in words of its own: held against one of them it would always lack something.
     """
-    claim = set(content_stems(sentence))
-    asked = set(content_stems(question))
-    fresh = claim - asked or claim
-    together = set[str]().union(*map(content_stems, premises))
-    embedder = at_once(embedder)
-    rows = embedder.embed([fit_to_embedder(embedder, text) for text in (sentence, *premises)])
-    alike = rows[1:] @ rows[0]
-    said_names = names(sentence) - {stem(word) for word in words(question)}
-    short = len(sentence.split()) < COMPLETE_WORDS
-    best = nearest_premise(claim, premises, alike)
-    held = share(fresh, together)
-    near = _near_features(sentence, premises, best, question, alike) if short else dict.fromkeys(_NEAR, 0.0)
-    return {
-        **(checking_features(reader, sentence, premises, question, alike) if reader else {}),
-        **contradiction_features(sentence, premises, question),
-        **near,
-        "fresh_all": held if short else min(held, MOSTLY) / MOSTLY,
-        "name_missing": 1.0 - share(said_names, together | _all_stems(" ".join(premises))) if said_names else 0.0,
-        "negation": 1.0 if has_negation(sentence) != has_negation(premises[best]) else 0.0,
-        "short": 1.0 if short else 0.0,
-    }
-
-
-def nearest_premise(claim: Set[str], premises: Sequence[str], alike: NDArray[np.float32]) -> int:
-    """The place of the premise nearest to a claim (stems) by words and by likeness (one value a premise)."""
-    return max(
-        range(len(premises)),
-        key=lambda place: share(claim, content_stems(premises[place])) + 0.5 * float(alike[place]),
-    )
-
-
-def _near_features(
-    sentence: str, premises: Sequence[str], best: int, question: str, alike: NDArray[np.float32]
-) -> dict[str, float]:
-    """What a short claim has in common with its nearest premise, and with any one of them."""
     claim, asked = set(content_stems(sentence)), set(content_stems(question))
     fresh = claim - asked or claim
-    held = [set(content_stems(premise)) for premise in premises]
-    said_numbers = numbers(sentence) - numbers(question)
-    cover = share(claim, held[best])
-    return {
-        "cover_best": cover,
-        "cover_all": share(claim, set[str]().union(*held) | asked),
-        "fresh_best": share(fresh, held[best]),
-        "joint": max(share(fresh, stems) * share(asked, stems) for stems in held) if asked else cover,
-        "number_missing": 1.0 - share(said_numbers, held_numbers(sentence, premises[best])) if said_numbers else 0.0,
-        "pairs": _pair_share(sentence, premises[best]),
-        "cosine": float(np.max(alike)),
-        "cosine_best": float(alike[best]),
+    together = set[str]().union(*map(content_stems, premises))
+    said_names = names(sentence) - {stem(word) for word in words(question)}
+    short = len(sentence.split()) < COMPLETE_WORDS
+    nearest = nearest_first(sentence, premises)
+    best = premises[nearest[0]]
+    held = share(fresh, together)
+    features = {
+        **contradiction_features(sentence, premises, question),
+        **(_near_features(sentence, best, question) if short else dict.fromkeys(_NEAR, 0.0)),
+        "fresh_all": held if short else min(held, MOSTLY) / MOSTLY,
+        "name_missing": 1.0 - share(said_names, together | _all_stems(" ".join(premises))) if said_names else 0.0,
+        "negation": 1.0 if has_negation(sentence) != has_negation(best) else 0.0,
+        "short": 1.0 if short else 0.0,
     }
+    if reader is not None:
+        # A few words say nothing without what was asked; the network was trained on question and answer together.
+        whole = f"{question} {sentence}" if question and short else sentence
+        read = " ".join(premises[place] for place in sorted(nearest[:MOST_READ]))
+        features["check"] = max(-1.0, min(1.0, reader.check(whole, [read])[0] / 10.0))
+    return features
 
 
-def checking_features(
-    reader: Reader, sentence: str, premises: Sequence[str], question: str, alike: NDArray[np.float32]
-) -> dict[str, float]:
-    """Logits, in tens, that the premises nearest to the claim support it: together in their order, and one by one."""
-    nearest = np.argsort(-alike, kind="stable")
-    together = " ".join(premises[place] for place in sorted(nearest[:MOST_TOGETHER].tolist()))
-    alone = [premises[place] for place in nearest[:MOST_ALONE].tolist()]
-    # A few words say nothing without what was asked; the network was trained on question and answer together.
-    claim = f"{question} {sentence}" if question and len(sentence.split()) < COMPLETE_WORDS else sentence
-    logits = [max(-1.0, min(1.0, logit / 10.0)) for logit in reader.check(claim, [together, *alone])]
-    return {"check_together": logits[0], "check_alone": max(logits[1:]), "check": max(logits)}
+def _near_features(sentence: str, best: str, question: str) -> dict[str, float]:
+    """What a short claim has in common with its nearest premise."""
+    claim, held = set(content_stems(sentence)), set(content_stems(best))
+    fresh = claim - set(content_stems(question)) or claim
+    said_numbers = numbers(sentence) - numbers(question)
+    return {
+        "cover_best": share(claim, held),
+        "fresh_best": share(fresh, held),
+        "number_missing": 1.0 - share(said_numbers, held_numbers(sentence, best)) if said_numbers else 0.0,
+        "pairs": _pair_share(sentence, best),
+    }
 
 
 def _pair_share(sentence: str, premise: str) -> float:

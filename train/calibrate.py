@@ -25,7 +25,6 @@ from eval.datasets import Case, read_claims, read_qa
 from eval.metrics import auroc, says
 from eval.suite_files import read_suite
 from eval.workplace import add_folder, add_texts, temporary_app
-from index.embedder import Embedder
 from index.passage import Passage
 from rag.app import App
 from rag.calibration import Logistic
@@ -59,10 +58,9 @@ DECISION_PRIOR = {
 # These weights are given, not fitted: an answer's names and numbers stand in its evidence or its headings.
 SUPPORT_FIXED = ("name_missing", "number_missing", "numbers_wrong")
 SUPPORT_PRIOR = {
-    "check": 3.0, "check_together": 3.0, "check_alone": 1.0, "cover_best": 1.0, "cover_all": 1.0, "fresh_best": 0.5,
-    "fresh_all": 0.5, "joint": 0.5, "number_missing": -1.0, "numbers_wrong": -1.0, "name_missing": -1.0,
-    "negation": -0.5, "opposed": -0.6, "opposed_anywhere": -0.3, "denied": -1.0, "absolute": -0.5,
-    "short": -1.0, "pairs": 0.8, "cosine": 1.0, "cosine_best": 1.0,
+    "check": 6.0, "cover_best": 1.0, "fresh_best": 0.5, "fresh_all": 0.5, "number_missing": -1.0, "numbers_wrong": -1.0,
+    "name_missing": -1.0, "negation": -0.5, "opposed": -0.6, "opposed_anywhere": -0.3, "denied": -1.0,
+    "absolute": -0.5, "short": -1.0, "pairs": 0.8,
 }  # fmt: skip
 WITHOUT_READER = ("read", "read_gap", "read_passage", "read_answerable", "read_best", "read_best_answerable")
 
@@ -202,7 +200,7 @@ def grounding_figures(held_out: Sequence[tuple[Looked, tuple[Evidence, ...]]], d
     return found
 
 
-def claim_rows(data: Path, embedder: Embedder, reader: Reader | None, limit: int | None) -> dict[str, list[ClaimRow]]:
+def claim_rows(data: Path, reader: Reader | None, limit: int | None) -> dict[str, list[ClaimRow]]:
     """Features of every sentence of every text, by set."""
     found: dict[str, list[ClaimRow]] = {}
     for name in ("summedits", "halueval_qa_lengthmatched"):
@@ -213,7 +211,7 @@ def claim_rows(data: Path, embedder: Embedder, reader: Reader | None, limit: int
             for start, end in sentences_of(claim.answer):
                 sentence = claim.answer[start:end]
                 premises = premises_of([claim.context], sentence)
-                table.append(support_features(embedder, sentence, premises, claim.question, reader))
+                table.append(support_features(sentence, premises, claim.question, reader))
             rows.append(ClaimRow(claim.context, not claim.hallucinated, table))
         found[name] = rows
         print(f"{name}: {len(claims)} texts", flush=True)
@@ -222,7 +220,7 @@ def claim_rows(data: Path, embedder: Embedder, reader: Reader | None, limit: int
 
 def fit_support(found: Mapping[str, Sequence[ClaimRow]], *, read: bool) -> tuple[Logistic, dict[str, float]]:
     """Weights of support: a text is as good as its weakest sentence, and which one that is the weights decide."""
-    prior = {name: weight for name, weight in SUPPORT_PRIOR.items() if read or not name.startswith("check")}
+    prior = {name: weight for name, weight in SUPPORT_PRIOR.items() if read or name != "check"}
     weights = Logistic(0.0, prior)
     for _ in range(4):
         rows: list[Row] = []
@@ -243,10 +241,9 @@ def fit_support(found: Mapping[str, Sequence[ClaimRow]], *, read: bool) -> tuple
         bad = [score < 0.5 for score, label in zip(scores, labels, strict=True) if not label]
         figures[f"{name}_auroc"] = auroc(scores, labels)
         figures[f"{name}_balanced_accuracy"] = float(np.mean(good) + np.mean(bad)) / 2
-        for feature in ("check", "check_together", "check_alone"):
-            if read:
-                alone = [min(features[feature] for features in claim.sentences) for claim in held_out]
-                figures[f"{name}_auroc_{feature}"] = auroc(alone, labels)
+        if read:
+            alone = [min(features["check"] for features in claim.sentences) for claim in held_out]
+            figures[f"{name}_auroc_check"] = auroc(alone, labels)
     return weights, figures
 
 
@@ -270,7 +267,7 @@ def main() -> None:
             fitted["evidence"], fitted["decision"], figures = fit_grounding(looked, read=reader is not None)
             found |= figures
         if given.only != "evidence":
-            rows = claim_rows(given.data, app.embedder, reader, given.limit)
+            rows = claim_rows(given.data, reader, given.limit)
             fitted["support"], figures = fit_support(rows, read=reader is not None)
             found |= figures
     suffix = "" if reader else "_without_reader"

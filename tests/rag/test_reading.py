@@ -68,7 +68,7 @@ def test_the_reader_decides_between_sentences_of_like_words(word, best) -> None:
 
 
 def test_a_text_is_checked_sentence_by_sentence() -> None:
-    verifier = FeatureVerifier(EMBEDDER, packaged("support", reader=True), PointingReader("none"))
+    verifier = FeatureVerifier(packaged("support", reader=True), PointingReader("none"))
     spans = check_text(verifier, "Dogs bark at night. Horses eat 40 kilos of hay.", [TEXT], threshold=0.5)
     assert [span.verdict for span in spans] == ["supported", "unsupported"]
     assert [span.text for span in spans] == ["Dogs bark at night.", "Horses eat 40 kilos of hay."]

@@ -1,11 +1,9 @@
 import pytest
 
 from rag.calibration import packaged
-from rag.verify import FeatureVerifier, Support, is_verbatim, premises_of, support_features, verdict_of
-from tests.fakes import HashEmbedder
+from rag.verify import FeatureVerifier, Support, is_verbatim, nearest_first, premises_of, support_features, verdict_of
 
-EMBEDDER = HashEmbedder(128)
-VERIFIER = FeatureVerifier(EMBEDDER, packaged("support", reader=False))
+VERIFIER = FeatureVerifier(packaged("support", reader=False))
 EVIDENCE = ["The reset link is valid for 30 minutes and works only once. Owners may not disable it."]
 
 
@@ -26,9 +24,9 @@ def test_a_changed_fact_is_supported_less(true, false):
 
 
 def test_what_the_question_says_needs_no_support():
-    features = support_features(EMBEDDER, "In Berlin it is 30 minutes.", EVIDENCE, "How long in Berlin?")
+    features = support_features("In Berlin it is 30 minutes.", EVIDENCE, "How long in Berlin?")
     assert features["name_missing"] == 0.0
-    assert support_features(EMBEDDER, "In Berlin it is 30 minutes.", EVIDENCE, "")["name_missing"] == 1.0
+    assert support_features("In Berlin it is 30 minutes.", EVIDENCE, "")["name_missing"] == 1.0
 
 
 def test_a_sentence_that_claims_nothing_is_unverified():
@@ -55,3 +53,10 @@ def test_long_evidence_is_cut_to_the_nearest_premises():
     premises = premises_of([many], "number 59")
     assert len(premises) == 24
     assert any("59" in premise for premise in premises)
+    assert premises == sorted(premises, key=many.index), "in the order of the text"
+
+
+def test_rare_words_say_which_premise_is_nearest():
+    premises = ["The link is in the mail.", "Cobalt lamps are blue.", "The link is in the log.", "A link stays."]
+    assert nearest_first("The cobalt link lasts.", premises)[0] == 1
+    assert nearest_first("The link in the log.", premises)[0] == 2
