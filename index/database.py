@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from index.errors import DatabaseTooNew, DatabaseUnusable
 
 BUSY_SECONDS = 30
+_CHECKPOINT_SECONDS = 2
 
 # In an installed wheel the migrations lie inside this package; in a checkout, beside it.
 _PACKAGED = Path(__file__).parent / "migrations"
@@ -104,18 +105,41 @@ class Database:
             connection: Any = source.driver_connection
             connection.backup(copy)  # in one step: the copy is of one moment however much is written meanwhile
 
-    def shrink(self) -> bool:
-        """Rewrite the file without its free pages and empty its log: what was deleted is no longer on disk.
+    def shrink(self, upto: int) -> bool:
+        """Rewrite the file and empty its log: what was deleted is no longer on disk. Writers wait meanwhile.
 
-        SQLite only; on other databases nothing happens. False if readers of this moment kept the log from emptying.
+        `upto` is the line of the change log that tells of it. SQLite only; on other databases nothing happens. False if
+        readers of this moment kept the log from emptying: then it is to be done again.
         """
         if not self.is_sqlite:
             return True
         with self._explained(), self.engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
+            # Deletions are overwritten at once, but rows that moved between pages left copies behind in the old ones.
             raw.execute("VACUUM")
-            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            return not busy
+            if not _emptied_log(raw):
+                return False
+            # The one number that a file of SQLite keeps for its user: no table, so no migration and no other database.
+            raw.execute(f"PRAGMA user_version = {upto:d}")
+            return True
+
+    def erased_upto(self) -> int:
+        """The line of the change log up to which nothing that was deleted is on disk; the databases of others: 0."""
+        if not self.is_sqlite:
+            return 0
+        with self.read() as session:
+            return session.scalar(text("PRAGMA user_version")) or 0
+
+    def empty_log(self) -> bool:
+        """Bring the log of SQLite into its file and cut it to nothing; False if readers are in the way."""
+        if not self.is_sqlite:
+            return True
+        with self._explained(), self.engine.connect() as connection:
+            return _emptied_log(connection.connection.driver_connection)
+
+    def file_bytes(self) -> int:
+        """The size of the file of SQLite; 0 for other databases."""
+        return self.path.stat().st_size if self.path is not None and self.path.exists() else 0
 
     def close(self) -> None:
         """Give back every connection."""
@@ -167,8 +191,19 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         _enter_wal(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # zeros over what is deleted, wherever it lay last
     finally:
         cursor.close()
+
+
+def _emptied_log(connection: Any) -> bool:
+    # Readers are waited for, and writers wait meanwhile: not for as long as for a lock.
+    connection.execute(f"PRAGMA busy_timeout={1000 * _CHECKPOINT_SECONDS:d}")
+    try:
+        busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS:d}")
+    return not busy
 
 
 def _enter_wal(cursor: sqlite3.Cursor) -> None:

@@ -38,7 +38,7 @@ HITS_PER_DOCUMENT = 2  # to look through so many hits takes as long as to look u
 WORDS_WEIGHT = 0.5  # of the words as they stand, beside the stemmed ones; measured on SciFact and SQuAD
 
 FEW_TERMS = 8  # keys that are looked for one by one, in half the time that a set of them takes; measured
-HELD = "collections"  # in the details of a snapshot
+HELD, BEGUN = "collections", "begun"  # in the details of a snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -197,6 +197,8 @@ class LexicalView:
     def __init__(self, folder: Path, snapshot: Snapshot | None = None) -> None:
         """Make a work folder under `folder`, from a snapshot if given. Raises ValueError if that cannot be read."""
         self.applied_seq = snapshot.applied_seq if snapshot else 0
+        # The line of the log at which all words were read from SQL: what was deleted up to it was never in here.
+        self.begun_seq = int(snapshot.details.get(BEGUN, 0)) if snapshot else -1
         known = snapshot.details.get(HELD) if snapshot else ()
         self._held = None if known is None else frozenset(known)
         self._work = new_work_folder(folder)
@@ -242,6 +244,8 @@ class LexicalView:
         """What was removed and added counts from the next moment on."""
         self._writer.commit()
         self.applied_seq = applied_seq
+        if self.begun_seq < 0:
+            self.begun_seq = applied_seq
 
     def rollback(self) -> None:
         """Forget what was removed and added since the last commit."""
@@ -255,7 +259,7 @@ class LexicalView:
     @property
     def details(self) -> dict[str, Any]:
         """What a snapshot of the committed index says beside its files."""
-        return {} if self._held is None else {HELD: sorted(self._held)}
+        return {BEGUN: max(0, self.begun_seq)} | ({} if self._held is None else {HELD: sorted(self._held)})
 
     def fill_snapshot(self, folder: Path) -> None:
         """Put the committed index into a snapshot's folder. Merges go on meanwhile."""

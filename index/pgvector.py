@@ -184,6 +184,11 @@ class TableView:
 
     delta_rows = dead_rows = 0
 
+    @property
+    def begun_seq(self) -> int:
+        """The line up to which it holds nothing that was deleted: rows go with the step that tells of it."""
+        return self.applied_seq
+
     def moment(self) -> TableMoment:
         """How a reader asks."""
         return TableMoment(self.applied_seq, self._rows, self._database, self._table)

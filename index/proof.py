@@ -7,6 +7,7 @@ changed between the two, so a busy service can be checked while it serves.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,11 +75,21 @@ def check_views(database: Database, stamp: str, moment: Moment) -> Iterator[Find
     yield _finding("view", "lexical", missing + added, f"{len(texts)} passages, as in the truth")
 
 
-def deletion(database: Database, document: str) -> tuple[int, datetime]:
-    """The key of a deleted document (id), and when it was deleted. Raises NoSuchDocument if no deletion is known."""
+class Deletion(NamedTuple):
+    """That a document (key) was deleted, by this line of the log."""
+
+    key: int
+    seq: int
+    at: datetime
+
+
+def deletion(database: Database, document: str) -> Deletion:
+    """The newest deletion of a document (id). Raises NoSuchDocument if none is known."""
     with database.read() as session:
         there = session.scalar(select(Document.state).where(Document.id == document))
-        query = select(Change.document, Change.at).where(Change.document_id == document, Change.kind == "delete")
+        query = select(Change.document, Change.seq, Change.at).where(
+            Change.document_id == document, Change.kind == "delete"
+        )
         line = session.execute(query.order_by(Change.seq.desc()).limit(1)).first()
     if there is not None:
         raise NoSuchDocument(
@@ -86,7 +97,7 @@ def deletion(database: Database, document: str) -> tuple[int, datetime]:
         )
     if line is None:
         raise NoSuchDocument(f"the log knows no document {document!r} that was deleted; check the id")
-    return line.document, line.at
+    return Deletion(line.document, line.seq, line.at)
 
 
 def traces(database: Database, key: int, moment: Moment) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from index.catalog import Catalog
 from index.clock import Clock
 from index.database import Database
 from index.embedder import Embedder, EmbedderStamp
+from index.erasing import Eraser
 from index.errors import EmbedderMismatch
 from index.filters import Condition, Filters, Joined, Prefix
 from index.generations import serving
@@ -51,6 +52,8 @@ class Searcher:
         sq8_limit: int = 300_000,
         delta_limit: int = 20_000,
         poll_seconds: float = 0.2,
+        erase_seconds: float = 300.0,
+        erase_file_bytes: int = 512 << 20,
         dense: Dense = "faiss",
         reopen: Callable[[str], Embedder] | None = None,
         reranker: Reranker | None = None,
@@ -78,6 +81,7 @@ class Searcher:
         self._new_views = new_views
         self._serving = Serving(embedder, self._new_views(embedder.stamp))
         self._passing = Passing()
+        self._eraser = Eraser(database, erase_seconds, erase_file_bytes)
         self._reopen = reopen
         self._asking = Asking(database, self._passing, reranker)
         self._reranker = reranker
@@ -167,9 +171,9 @@ class Searcher:
 
         Raises NoSuchDocument if it is still there or never was.
         """
-        key, at = deletion(self._database, document)
-        yield from traces(self._database, key, self._views.catch_up())
-        older = self._views.older_copies(at.timestamp())
+        gone = deletion(self._database, document)
+        yield from traces(self._database, gone.key, self._views.catch_up())
+        older = self._views.older_copies(gone.at.timestamp())
         yield Finding("trace", "older copies of the views", not older, "; ".join(older) or "none")
 
     def status(self) -> Mapping[str, Any]:
@@ -258,6 +262,7 @@ class Searcher:
         while not self._stop.is_set():
             try:
                 self.refresh()
+                self._eraser.look(self._views)
             except Exception:  # noqa: BLE001
                 # The follower must outlive a locked database and a full disk; SQL still guards what is shown.
                 self._follow_errors += 1

@@ -190,7 +190,8 @@ class VectorView:
 
     def __init__(self, dimension: int, base: Snapshot | None = None) -> None:
         self.dimension = dimension
-        self.applied_seq = base.applied_seq if base else 0
+        # What was deleted up to the line where the rows were read from SQL was never in here.
+        self.applied_seq = self.begun_seq = base.applied_seq if base else 0
         self._base = _opened(base, dimension) if base else None
         self.kind = base.details["kind"] if base else "empty"
         self._count = 0  # rows of the delta

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from index.database import Database
 from index.errors import ViewsUnwritable
 from index.follow import count_vectors, mark_at, position, read_vectors
-from index.lexical import FORMAT, LexicalView
+from index.lexical import BEGUN, FORMAT, LexicalView
 from index.snapshot import Snapshot, Snapshots
 from index.vector_base import Limits, base_writer, sampling_step
 from index.vectors import VectorView
@@ -96,6 +96,11 @@ class ViewFiles:
             return written
 
         return write
+
+    def holds_words_before(self, seq: int) -> bool:
+        """Whether the snapshot of the words may hold some of what was deleted up to this line of the log."""
+        header = self.lexical.peek()
+        return header is not None and int(header["details"].get(BEGUN, 0)) < seq
 
     def older_copies(self, than: float) -> list[str]:
         """What may still hold rows that died by the time `than` (seconds since the epoch): snapshots, living views."""

@@ -5,21 +5,19 @@ what may be shown is decided in SQL by `index/recheck.py`, never here.
 """
 
 import logging
-import os
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from index.background import Makers
 from index.database import Database
-from index.errors import CorpusError, EmbedderMismatch
-from index.follow import Step, count_vectors, next_step, position, read_texts, read_vectors
+from index.errors import EmbedderMismatch
+from index.follow import Step, next_step, read_texts, read_vectors
 from index.generations import whole
 from index.lexical import FORMAT, LexicalMoment, LexicalView
 from index.pgvector import TableMoment, TableView
@@ -29,11 +27,8 @@ from index.vector_base import Limits
 from index.vectors import VectorMoment, VectorView
 from index.view_files import IN_TABLE, ViewFiles, disk_errors_told
 
-T = TypeVar("T")
-
 Dense = Literal["faiss", "pgvector"]
 
-RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
 WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
 DEAD_SHARE = 0.25  # of a base, after which it is built anew
 
@@ -79,14 +74,9 @@ class Views:
         self._views: tuple[VectorView | TableView, LexicalView] | None = None
         self._files = ViewFiles(database, stamp, folder)
         self._lexical_changed = 0  # chunks since its last snapshot
-        self._unsealed = 0  # likewise, of a snapshot that could not be written in the background
-        self._sealer: threading.Thread | None = None
-        self._built: Snapshot | None = None  # a new base that waits to be taken
-        self._builder: threading.Thread | None = None
-        self._not_before = 0.0  # monotonic seconds: no snapshot is tried earlier
+        self._makers = Makers(database, stamp, dimension, limits, self._files)
         self._retired = False
         self._complete = False  # whether the views stand where readers may see them: not while they open
-        self.failures = 0  # snapshots that could not be written
         self.moment: Moment | None = None
 
     def check_stamp(self) -> None:
@@ -119,6 +109,30 @@ class Views:
             moment = self._catch_up()
             self._write_lexical()
             return moment
+
+    def cleanse(self, upto: int) -> bool:
+        """Whether nothing that was deleted up to this line of the log is left in both views and their snapshots.
+
+        Where something is, making them anew begins in the background, and the question is to be asked again.
+        """
+        with self._writing:
+            self._catch_up()
+            if self._retired:
+                return False
+            dense, lexical = self._opened_views()
+            if dense.applied_seq < upto or self._makers.resting:
+                return False
+            clean = True
+            if dense.begun_seq < upto:
+                clean = False
+                self._makers.start_base()
+            if lexical.begun_seq < upto:
+                clean = False
+                self._makers.start_words()
+            elif self._makers.sealing or self._files.holds_words_before(upto):
+                clean = False
+                self._seal(lexical)
+            return clean
 
     def rebuild(self) -> Moment:
         """Forget both views and all their snapshots, here and in every other process, and build them from SQL.
@@ -157,28 +171,28 @@ class Views:
             "lexical": FORMAT,
             "delta_chunks": views[0].delta_rows,
             "dead_chunks": views[0].dead_rows,
-            "snapshot_failures": self.failures,
+            "snapshot_failures": self._makers.failures,
         }
 
     def retire(self) -> None:
         """Let go for good, keeping nothing: another embedder serves. The last moment stays readable."""
-        self._await_builder()
+        self._makers.stop()
         with self._writing:
             self._retired = True
             self._let_go()
 
     def close(self) -> None:
         """Keep what would be slow to rebuild, and let go of the work folder. Harmless when repeated."""
-        self._await_builder()
+        self._makers.stop()
         with self._writing:
             if self._views is None:
                 return
-            self._await_sealer()
-            self._lexical_changed += self._unsealed
+            self._makers.await_sealer()
+            self._lexical_changed += self._makers.owed()
             dense, _ = self._views
             worth = not self._in_table and dense.delta_rows >= WORTH_KEEPING
-            self._attempt(lambda: self._write_base() if worth else None)
-            self._attempt(lambda: self._write_lexical() if self._lexical_changed >= WORTH_KEEPING else None)
+            self._makers.attempt(lambda: self._makers.write_base() if worth else None)
+            self._makers.attempt(lambda: self._write_lexical() if self._lexical_changed >= WORTH_KEEPING else None)
             self._let_go()
             self.moment = None
 
@@ -194,8 +208,8 @@ class Views:
     def _renew_dense(self, *, refill: bool = False) -> None:
         dense, _ = self._opened_views()
         if not isinstance(dense, TableView):
-            self._await_builder()  # or the older of two bases might be the one that is kept
-            self._built = self._write_base()
+            self._makers.bases.wait()  # or the older of two bases might be the one that is kept
+            self._makers.bases.put(self._makers.write_base())
             return
         if refill:
             dense.refill()
@@ -203,7 +217,10 @@ class Views:
 
     def _let_go(self) -> None:
         """Close the views; the moment that readers hold stays readable."""
-        self._await_sealer()
+        self._makers.await_sealer()
+        self._makers.words.wait()
+        if (words := self._makers.words.take()) is not None:
+            words.close()
         if self._views is not None:
             self._views[1].close()
             self._views, self._complete = None, False
@@ -216,12 +233,12 @@ class Views:
             self._let_go()
         if self._views is None:
             self._open()
-        taken = self._take_built_base()
+        taken = self._take_built_base() | self._take_new_words()
         while self._level() or self._step():
             pass
         moment = self._publish() if taken or not self._complete or self.moment is None else self.moment
         self._complete = True
-        if time.monotonic() >= self._not_before:
+        if not self._makers.resting:
             self._compact_if_due()
         return moment
 
@@ -234,29 +251,10 @@ class Views:
         else:
             dense = self._files.opened(self._files.dense, lambda found: VectorView(self._dimension, found))
         lexical = self._files.opened(self._files.lexical, lambda found: LexicalView(self._folder, found))
-        self._views = (dense or self._new_dense(), lexical or self._new_lexical())
-
-    def _new_dense(self) -> VectorView:
-        with self._database.read() as session:
-            rows = count_vectors(session, self._stamp)
-        if rows > self._delta_limit:
-            built = self._attempt(self._write_base)
-            if built is not None:
-                return VectorView(self._dimension, built)
-        view = VectorView(self._dimension)
-        with self._database.read() as session:
-            seq, _ = position(session)
-            for part in read_vectors(session, self._stamp):
-                view.add(part)
-            view.applied_seq = seq
-        return view
+        self._views = (dense or self._makers.dense(self._delta_limit), lexical or self._new_lexical())
 
     def _new_lexical(self) -> LexicalView:
-        with disk_errors_told(self._folder), self._database.read() as session:
-            view = LexicalView(self._folder)
-            seq, _ = position(session)
-            self._lexical_changed = view.add(read_texts(session))
-            view.commit(seq)
+        view, self._lexical_changed = self._makers.lexical()
         return view
 
     def _opened_views(self) -> tuple[VectorView | TableView, LexicalView]:
@@ -313,7 +311,7 @@ class Views:
 
     def _take_built_base(self) -> bool:
         """Serve from the new base; `_level` brings it up to what was applied while it was built."""
-        built, self._built = self._built, None
+        built = self._makers.bases.take()
         if built is None:
             return False
         _, lexical = self._opened_views()
@@ -326,71 +324,40 @@ class Views:
             return False
         return True
 
+    def _take_new_words(self) -> bool:
+        """Serve from words that were written anew; `_level` brings them up to what was applied meanwhile."""
+        words = self._makers.words.take()
+        if words is None:
+            return False
+        self._makers.await_sealer()
+        dense, before = self._opened_views()
+        self._views = (dense, words)
+        before.close()
+        return True
+
     # Snapshots
 
     def _compact_if_due(self) -> None:
-        dense, _ = self._opened_views()
-        if self._sealer is None or not self._sealer.is_alive():
-            self._lexical_changed, self._unsealed = self._lexical_changed + self._unsealed, 0
+        dense, lexical = self._opened_views()
+        if not self._makers.sealing:
+            self._lexical_changed += self._makers.owed()
             if self._lexical_changed > self._delta_limit:
-                self._start_sealing()
+                self._seal(lexical)
         if self._in_table:
             return
         due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
         due |= dense.kind not in ("empty", self._limits.kind(dense.base_rows))  # the limits were set anew
-        if due and (self._builder is None or not self._builder.is_alive()):
-            self._builder = threading.Thread(target=self._build, name="footnote-base", daemon=True)
-            self._builder.start()
+        if due:
+            self._makers.start_base()
 
-    def _build(self) -> None:
-        # Half of the cores are left to questions, however long it takes.
-        self._built = self._attempt(lambda: self._write_base(max(1, (os.cpu_count() or 2) // 2)))
-
-    def _await_builder(self) -> None:
-        if self._builder is not None:
-            self._builder.join()
-
-    def _start_sealing(self) -> None:
-        """Write the words in the background as they are now: their checksums take a second per gigabyte."""
-        seal = self._attempt(self._pin_lexical)
-        if seal is None:
-            return
-        changed, self._lexical_changed = self._lexical_changed, 0
-
-        def run() -> None:
-            if self._attempt(seal) is None:
-                self._unsealed = changed
-
-        self._sealer = threading.Thread(target=run, name="footnote-words", daemon=True)
-        self._sealer.start()
-
-    def _await_sealer(self) -> None:
-        """Its files lie in the work folder of the view, and the older of two snapshots might be the one kept."""
-        if self._sealer is not None:
-            self._sealer.join()
-            self._sealer = None
-
-    def _write_base(self, threads: int = 0) -> Snapshot:
-        with disk_errors_told(self._folder):
-            return self._files.write_base(self._dimension, self._limits, threads)
-
-    def _pin_lexical(self) -> Callable[[], Snapshot]:
-        with disk_errors_told(self._folder):
-            return self._files.pin_lexical(self._opened_views()[1])
+    def _seal(self, lexical: LexicalView) -> None:
+        if self._makers.start_sealing(lexical, self._lexical_changed):
+            self._lexical_changed = 0
 
     def _write_lexical(self) -> Snapshot:
-        self._await_sealer()
+        self._makers.await_sealer()
         with disk_errors_told(self._folder):
             written = self._files.write_lexical(self._opened_views()[1])
-        self._lexical_changed = self._unsealed = 0
+        self._lexical_changed = 0
+        self._makers.owed()
         return written
-
-    def _attempt(self, write: Callable[[], T | None]) -> T | None:
-        """Write a snapshot if the disk lets us; the views serve without one."""
-        try:
-            return write()
-        except (OSError, RuntimeError, ValueError, SQLAlchemyError, CorpusError) as error:
-            self.failures += 1
-            self._not_before = time.monotonic() + RETRY_SECONDS
-            _log.warning("a snapshot of a view could not be written; trying again later: %s", error)
-            return None

@@ -291,6 +291,8 @@ def _searcher(settings: Settings, database: Database, embedder: Embedder) -> Sea
         flat_limit=settings.index_flat_limit,
         sq8_limit=settings.index_sq8_limit,
         delta_limit=settings.index_delta_limit,
+        erase_seconds=settings.index_erase_seconds,
+        erase_file_bytes=settings.index_erase_file_bytes,
         dense=cast(Dense, settings.index_dense),
         reopen=lambda model: open_model(settings, model),
         reranker=open_reranker(settings),

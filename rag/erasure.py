@@ -7,10 +7,10 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Text, cast, or_, select, text, update
+from sqlalchemy import Text, cast, or_, select, update
 
 from index.database import Database
-from index.proof import Finding
+from index.proof import Finding, deletion
 from ingest.blobs import Blobs
 from ingest.originals import Originals
 from ingest.schema import Job
@@ -20,12 +20,12 @@ ERASED = "(erased with the document that it rested on)"
 
 
 def remains(database: Database, blobs: Blobs, document: str) -> Iterator[Finding]:
-    """Look for what a deleted document (id) left beside the index. Free pages of the database are looked at last."""
+    """Look for what a deleted document (id) left beside the index."""
     answers = _answers(database, document)
     yield _finding("stored answers", f"{len(answers)} answers show its text" if answers else "")
     kept = _originals(database, blobs, document)
     yield _finding("original", f"{', '.join(kept)} is still stored" if kept else "")
-    yield _finding("free pages of the database", free_pages(database))
+    yield _finding("pages of the database file", unwritten_pages(database, deletion(database, document).seq))
 
 
 def erase(database: Database, blobs: Blobs, document: str) -> None:
@@ -47,15 +47,11 @@ def erase(database: Database, blobs: Blobs, document: str) -> None:
     Originals(database, blobs, young_seconds=0.0).remove(_originals(database, blobs, document))
 
 
-def free_pages(database: Database) -> str:
-    """What of the database file was freed or logged and not yet overwritten, in words; empty if nothing is."""
-    if not database.is_sqlite or database.path is None:
+def unwritten_pages(database: Database, seq: int) -> str:
+    """Why pages of the database file may still hold what this line of the log says was deleted; empty if none can."""
+    if not database.is_sqlite or (erased := database.erased_upto()) >= seq:
         return ""
-    with database.read() as session:
-        free = session.scalar(text("PRAGMA freelist_count")) or 0
-    log = Path(f"{database.path}-wal")
-    logged = log.stat().st_size if log.exists() else 0
-    return f"{free} free pages and {logged} bytes of log are not overwritten yet" if free or logged else ""
+    return f"not rewritten since: that was done up to line {erased} of the log, and this is line {seq}"
 
 
 def files_with(folder: Path, phrase: str) -> list[str]:

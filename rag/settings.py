@@ -135,6 +135,16 @@ class Settings:
         300_000, "Chunks up to which each query looks at the sketches of all; above it, at the nearest lists."
     )
     index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
+    index_erase_seconds: float = _setting(
+        300.0,
+        "How long after a deletion what was deleted is erased from the files of the views and the database; until then "
+        "it is only found by nobody. 0 leaves it to `footnote verify --deleted ID --repair`.",
+    )
+    index_erase_file_bytes: int = _setting(
+        512 << 20,
+        "A database file of SQLite up to this size is rewritten for that, while those who write wait some seconds per "
+        "100 MB; a larger one only by the command.",
+    )
 
     retrieve_rerank: str = _setting(
         "none",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import click
 from sqlalchemy import select
 
-from index.proof import Finding
+from index.proof import Finding, deletion
 from index.schema import Document
 from rag.app import ProofParts, proof_parts
 from rag.cli.show import json_option, print_json, print_table, settings_of
@@ -62,17 +62,13 @@ def _repaired(finding: Finding) -> Finding:
 def _prove_gone(
     parts: ProofParts, settings: Settings, document: str, phrase: str | None, repair: bool
 ) -> Sequence[Finding]:
-    emptied = False
     findings = [*parts.searcher.traces(document)]  # raises if the document is still there, before anything is erased
     if repair:
         erase(parts.database, parts.blobs, document)
         parts.searcher.repair()
-        emptied = parts.database.shrink()
+        parts.database.shrink(deletion(parts.database, document).seq)
         findings = _when_let_go(parts, document)
     findings += remains(parts.database, parts.blobs, document)
-    if emptied:
-        # The log may have grown again since; what it holds now is younger than the deletion.
-        findings[-1] = Finding("trace", findings[-1].what, True, "rewritten without them")
     if phrase:
         found = files_with(settings.data, phrase)
         findings.append(Finding("trace", "the phrase in any file", not found, ", ".join(found) or "nowhere"))

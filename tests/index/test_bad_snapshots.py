@@ -145,7 +145,7 @@ def test_a_stamp_that_lies_about_the_dimension_is_noticed(saved: Corpus) -> None
 
     lying = Longer(saved.embedder.stamp)
     searcher = Searcher(saved.database, saved.catalog, lying, saved.views)
-    searcher._views._dimension = 64
+    searcher._views._dimension = searcher._views._makers._dimension = 64
     with pytest.raises(ValueError, match="dimensions"):
         searcher.refresh()
     searcher.close()
@@ -202,10 +202,9 @@ def test_limits_that_were_set_anew_change_the_class(corpus: Corpus) -> None:
     for limits in ({"flat_limit": 10_000}, {"sq8_limit": 10_000}, {}, {"flat_limit": 10_000}):
         searcher = opened(corpus, **limits)
         searcher.refresh()
-        if searcher._views._builder is None and not kinds:
+        if not searcher._views._makers.bases.busy and not kinds:
             searcher.compact()
-        if searcher._views._builder is not None:
-            searcher._views._builder.join()
+        searcher._views._makers.bases.wait()
         searcher.refresh()
         kinds.append(searcher.status()["dense"])
         assert len(ranking(searcher, corpus)) == 10

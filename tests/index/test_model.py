@@ -3,6 +3,7 @@
 import os
 import random
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import select
 
 from index.catalog import Catalog
 from index.database import Database
 from index.filters import parse_filters
 from index.rows import decode_vectors, encode_vector
+from index.schema import Change
 from index.search import Searcher
 from index.views import Dense
 from tests.index.corpus import Corpus, cut, new_document
@@ -98,6 +101,20 @@ class CorpusMachine(RuleBasedStateMachine):
         self.searcher.compact()
 
     @rule()
+    def erase(self) -> None:
+        """What was deleted leaves the files, however often it takes to ask."""
+        views, end = self.searcher._views, time.monotonic() + 60
+        upto = self.corpus.catalog.latest_seq()
+        while not views.cleanse(upto):
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        with self.corpus.database.read() as session:
+            gone = set(session.scalars(select(Change.document).where(Change.kind == "delete")))
+        assert views.moment is not None
+        held = {key for key in gone if views.moment.lexical.remembers(key) or views.moment.dense.remembers(key)}
+        assert held == set()
+
+    @rule()
     def reopen(self) -> None:
         self.searcher.close()
         self.searcher = self.opened()
@@ -106,11 +123,11 @@ class CorpusMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process dies: nothing is closed, and its work folder is left behind for the next one to sweep."""
         views = self.searcher._views
-        for thread in (views._builder, views._sealer):
-            if thread is not None:
-                thread.join()
-        if views._views is not None:
-            os.close(views._views[1]._work.lock)
+        views._makers.stop()
+        views._makers.await_sealer()
+        for view in (views._views and views._views[1], views._makers.words.take()):
+            if view:
+                os.close(view._work.lock)
         self.searcher = self.opened()
 
     @rule(chance=st.randoms(use_true_random=False))

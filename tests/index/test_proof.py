@@ -185,12 +185,12 @@ def test_a_deleted_document_leaves_no_trace_after_the_repair(corpus: Corpus, sea
 
 def test_shrinking_takes_deleted_words_out_of_the_file(corpus: Corpus) -> None:
     if not corpus.database.is_sqlite:
-        assert corpus.database.shrink()  # the server's own affair
+        assert corpus.database.shrink(1)  # the server's own affair
         return
     put = corpus.put("secret.txt", "the xylophone codeword of the vault " * 200)
     corpus.put("other.txt", "something else")
     assert corpus.catalog.delete_document(put.document)
     assert corpus.database.path is not None
-    assert corpus.database.shrink()
+    assert corpus.database.shrink(1)
     held = [path.name for path in corpus.folder.iterdir() if path.is_file() and b"xylophone" in path.read_bytes()]
     assert held == []

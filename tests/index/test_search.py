@@ -334,7 +334,7 @@ def test_what_is_written_is_found_while_a_snapshot_of_the_words_is_written(
     monkeypatch.setattr(searcher._views._files.lexical, "write", slowly)
     fill(corpus)
     searcher.refresh()
-    assert searcher._views._sealer is not None
+    assert searcher._views._makers.sealing
     corpus.put("late.txt", "a xylophone")
     searcher.refresh()
     found = searcher.search("xylophone", collections=[corpus.collection], mode="lexical")
@@ -361,7 +361,7 @@ def test_a_snapshot_of_the_words_that_failed_is_made_up_for_on_closing(
     monkeypatch.setattr(searcher._views._files.lexical, "write", no_room)
     fill(corpus)
     searcher.refresh()
-    searcher._views._await_sealer()
+    searcher._views._makers.await_sealer()
     assert searcher.status()["snapshot_failures"] == 1
     monkeypatch.undo()
     monkeypatch.setattr("index.views.WORTH_KEEPING", 1)
