@@ -1,6 +1,7 @@
 """A process that writes made-up documents at a rate: `hybrid_writer.py URL COLLECTION RATE SECONDS CHUNKS`.
 
-RATE counts chunks a second, CHUNKS those of a document. Knows no view. Prints a line when it begins.
+RATE counts chunks a second, CHUNKS those of a document. It steps back behind those who ask, as a worker beside a server
+does. Knows no view. Prints a line when it begins.
 """
 
 import sys
@@ -11,12 +12,14 @@ from bench.hybrid import documents
 from bench.made_up import made_up
 from index.catalog import Catalog
 from index.database import Database
+from rag.processors import WORKER_NICE, step_back
 
 
 def main() -> None:
     """What the module's docstring says; slower where the database is."""
     url, collection, rate, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     chunks_each = int(sys.argv[5])
+    step_back(WORKER_NICE)
     database = Database(url)
     catalog = Catalog(database)
     corpus = made_up(2000, seed=7)

@@ -7,14 +7,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from index.database import Database
 from index.errors import CorpusError
-from index.follow import ChunkText, count_vectors, position, read_texts, read_vectors
+from index.follow import count_vectors, position, read_texts, read_vectors, with_rests
 from index.lexical import LexicalView
 from index.snapshot import Snapshot
 from index.vector_base import Limits
@@ -24,7 +24,6 @@ from index.view_files import ViewFiles, disk_errors_told
 T = TypeVar("T")
 
 RETRY_SECONDS = 60.0  # between attempts to write a snapshot after the disk refused one
-SLICE = 512  # chunks whose words are written anew before a rest
 
 _log = logging.getLogger(__name__)
 
@@ -98,11 +97,11 @@ class Makers:
         """Whether a snapshot of the words is being written."""
         return self._sealer.busy
 
-    def dense(self, delta_limit: int) -> VectorView:
-        """The vectors of SQL: as a base if they are more than `delta_limit` and the disk lets us, or in memory."""
+    def dense(self) -> VectorView:
+        """The vectors of SQL: as a base if they are many and the disk lets us, or in memory."""
         with self._database.read() as session:
             rows = count_vectors(session, self._stamp)
-        if rows > delta_limit:
+        if rows > self._limits.room(0):
             built = self.attempt(self.write_base)
             if built is not None:
                 return VectorView(self._dimension, built)
@@ -124,7 +123,7 @@ class Makers:
             try:
                 seq, _ = position(session)
                 texts = read_texts(session)
-                count = view.add(self._half_of_the_time(texts) if beside_questions else texts)
+                count = view.add(with_rests(texts, self._equal_rests()) if beside_questions else texts)
                 view.commit(seq)
             except BaseException:
                 view.close()
@@ -193,15 +192,17 @@ class Makers:
             _log.warning("a snapshot of a view could not be written; trying again later: %s", error)
             return None
 
-    def _half_of_the_time(self, texts: Iterator[ChunkText]) -> Iterator[ChunkText]:
-        """The same, with a rest after every slice as long as it took."""
+    def _equal_rests(self) -> Callable[[], None]:
+        """Rests as long as what was done since the last one; raises _Closing when nobody wants it any more."""
         began = time.monotonic()
-        for number, each in enumerate(texts, 1):
-            yield each
-            if number % SLICE == 0:
-                if self._closing.wait(time.monotonic() - began):
-                    raise _Closing
-                began = time.monotonic()
+
+        def rest() -> None:
+            nonlocal began
+            if self._closing.wait(time.monotonic() - began):
+                raise _Closing
+            began = time.monotonic()
+
+        return rest
 
     def _words_anew(self) -> LexicalView | None:
         try:

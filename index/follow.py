@@ -1,8 +1,8 @@
 """What the change log asks of a view, read from SQL in one moment. Writes nothing; knows no FAISS and no tantivy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from index.rows import decode_vectors
 from index.schema import Change, Chunk, ChunkVector, Document
 
 PARTITION = 4096  # chunks that are held in memory at a time
+SLICE = 16  # chunks that a view takes in before it rests, where questions are asked beside it
 CHANGES = 256  # lines of the log that are applied at a time
+
+T = TypeVar("T")
 
 # Of tables and not of classes: each row is read in half the time, while searches wait for the interpreter.
 _chunks, _documents, _vectors = Chunk.__table__.c, Document.__table__.c, ChunkVector.__table__.c
@@ -121,6 +124,14 @@ def _named(session: Session, documents: Sequence[int] | None, every: int) -> Ite
     while page := session.connection().execute(query.where(_chunks.id > last).limit(PARTITION)).all():
         yield [(chunk, key, collection) for chunk, key, collection in page]
         last = page[-1][0]
+
+
+def with_rests(items: Iterable[T], rest: Callable[[], object]) -> Iterator[T]:
+    """The same; after every few of them `rest` is called, so that other threads get the interpreter."""
+    for number, each in enumerate(items, 1):
+        yield each
+        if number % SLICE == 0:
+            rest()
 
 
 def read_texts(session: Session, documents: Sequence[int] | None = None) -> Iterator[ChunkText]:

@@ -9,10 +9,13 @@ found do not.
 """
 
 import logging
+import os
 import secrets
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from index.work_folder import new_work_folder
 
 FORMAT = "bm25-3"  # changes with the fields or the analyzers: older snapshots are then rebuilt
 HEAP_BYTES = 64_000_000
+NICE = 5  # of the threads that write and merge: questions come first
 MOST_TERMS = 200  # different words of one question
 WIDER = 1.5  # more hits are asked for than should be needed where a filter is obeyed after the search
 HITS_PER_DOCUMENT = 2  # to look through so many hits takes as long as to look up an allowed document; measured
@@ -209,7 +213,8 @@ class LexicalView:
             self._index.config_reader("manual")
             for field in _FIELDS:
                 self._index.register_tokenizer(field.name, field.analyzer)
-            self._writer = self._index.writer(HEAP_BYTES, 1)
+            self._behind = ThreadPoolExecutor(1, "footnote-tantivy", initializer=_be_nice)
+            self._writer = self._behind.submit(self._index.writer, HEAP_BYTES, 1).result()
         except BaseException:
             self._work.remove()
             raise
@@ -242,14 +247,14 @@ class LexicalView:
 
     def commit(self, applied_seq: int) -> None:
         """What was removed and added counts from the next moment on."""
-        self._writer.commit()
+        self._behind.submit(self._writer.commit).result()
         self.applied_seq = applied_seq
         if self.begun_seq < 0:
             self.begun_seq = applied_seq
 
     def rollback(self) -> None:
         """Forget what was removed and added since the last commit."""
-        self._writer.rollback()
+        self._behind.submit(self._writer.rollback).result()
 
     def moment(self) -> LexicalMoment:
         """All that was committed, frozen."""
@@ -286,7 +291,15 @@ class LexicalView:
     def close(self) -> None:
         """Let go of the work folder. Moments that are still held stay readable."""
         self._writer.wait_merging_threads()
+        self._behind.shutdown()
         self._work.remove()
+
+
+def _be_nice() -> None:
+    """Questions come first: threads inherit the priority of the thread that makes them, and a commit makes new ones."""
+    if sys.platform == "linux":  # elsewhere priorities are those of whole processes
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(mine, NICE))  # 0 is this thread
 
 
 def _hits_to_look_through(scope: Scope, k: int) -> int:

@@ -48,7 +48,7 @@ class Searcher:
         embedder: Embedder,
         views: Path,
         *,
-        flat_limit: int = 20_000,
+        flat_limit: int = 5_000,
         sq8_limit: int = 300_000,
         delta_limit: int = 20_000,
         poll_seconds: float = 0.2,
@@ -73,8 +73,7 @@ class Searcher:
                 stamp.key,
                 stamp.dimension,
                 views,
-                limits=Limits(flat_limit, sq8_limit),
-                delta_limit=delta_limit,
+                limits=Limits(flat_limit, sq8_limit, delta_limit),
                 dense=dense,
             )
 

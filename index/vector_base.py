@@ -29,6 +29,7 @@ INDEX, SKETCH, ROWS = "index.faiss", "sketch.faiss", "rows.npy"
 TRAINING_ROWS = 100_000  # or `_ROWS_PER_LIST` for each list, if that is more
 _LISTS_PER_ROOT = 2  # lists = 2 * sqrt(rows), to a power of two
 _FEWEST_LISTS = 16
+_DELTA_SHARE = 0.2  # of the base
 _MOST_LISTS = 4096  # more would take longer to tell apart than their rows take to look through
 _ROWS_PER_LIST = 39  # to train on; faiss warns below
 _WANTED_RECALL = 0.99  # of the ten nearest, when the number of lists to look at is chosen ...
@@ -40,16 +41,24 @@ _faiss: Any = faiss  # its type stubs know the C++ signatures, not the Python on
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Up to how many rows a base is flat, and up to how many it is scanned whole."""
+    """Up to how many rows a base is flat, and up to how many it is scanned whole; `delta` recent rows are the most."""
 
     flat: int
     sq8: int
+    delta: int = 20_000
 
     def kind(self, rows: int) -> str:
         """The class of a base of so many rows."""
         if rows <= self.flat:
             return "flat"
         return "sq8" if rows <= max(self.flat, self.sq8) else "ivf"
+
+    def room(self, base: int) -> int:
+        """So many recent rows may lie beside a base of `base` rows: each query compares with all of them.
+
+        A fifth of the base at least, so that growing to n rows costs the building of 6 n.
+        """
+        return min(self.delta, max(self.flat, int(_DELTA_SHARE * base)))
 
     def reason(self, rows: int) -> str:
         """Why it is that class, in words."""

@@ -6,6 +6,7 @@ what may be shown is decided in SQL by `index/recheck.py`, never here.
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from index.background import Makers
 from index.database import Database
 from index.errors import EmbedderMismatch
-from index.follow import Step, next_step, read_texts, read_vectors
+from index.follow import Step, next_step, read_texts, read_vectors, with_rests
 from index.generations import whole
 from index.lexical import FORMAT, LexicalMoment, LexicalView
 from index.pgvector import TableMoment, TableView
@@ -30,6 +31,7 @@ from index.view_files import IN_TABLE, ViewFiles, disk_errors_told
 Dense = Literal["faiss", "pgvector"]
 
 WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
+REST_SECONDS = 0.001  # after every few chunks that are followed: a search waits for each of its rows otherwise
 DEAD_SHARE = 0.25  # of a base, after which it is built anew
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,6 @@ class Views:
         folder: Path,
         *,
         limits: Limits,
-        delta_limit: int,
         dense: Dense = "faiss",
     ) -> None:
         self._database = database
@@ -68,7 +69,6 @@ class Views:
         self._dimension = dimension
         self._folder = folder
         self._limits = limits
-        self._delta_limit = delta_limit
         self._in_table = dense == "pgvector"
         self._writing = threading.Lock()
         self._views: tuple[VectorView | TableView, LexicalView] | None = None
@@ -251,7 +251,7 @@ class Views:
         else:
             dense = self._files.opened(self._files.dense, lambda found: VectorView(self._dimension, found))
         lexical = self._files.opened(self._files.lexical, lambda found: LexicalView(self._folder, found))
-        self._views = (dense or self._makers.dense(self._delta_limit), lexical or self._new_lexical())
+        self._views = (dense or self._makers.dense(), lexical or self._new_lexical())
 
     def _new_lexical(self) -> LexicalView:
         view, self._lexical_changed = self._makers.lexical()
@@ -298,7 +298,10 @@ class Views:
         try:
             with disk_errors_told(self._folder):
                 view.remove(step.gone + step.added)
-                self._lexical_changed += view.add(read_texts(session, step.added)) + len(step.gone)
+                texts = read_texts(session, step.added)
+                if self._complete:  # somebody may be asking meanwhile
+                    texts = with_rests(texts, lambda: time.sleep(REST_SECONDS))
+                self._lexical_changed += view.add(texts) + len(step.gone)
                 view.commit(step.upto)
         except BaseException:
             view.rollback()
@@ -341,11 +344,12 @@ class Views:
         dense, lexical = self._opened_views()
         if not self._makers.sealing:
             self._lexical_changed += self._makers.owed()
-            if self._lexical_changed > self._delta_limit:
+            if self._lexical_changed > self._limits.delta:
                 self._seal(lexical)
         if self._in_table:
             return
-        due = dense.delta_rows > self._delta_limit or dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
+        due = dense.delta_rows > self._limits.room(dense.base_rows)
+        due |= dense.dead_rows > max(WORTH_KEEPING, DEAD_SHARE * dense.base_rows)
         due |= dense.kind not in ("empty", self._limits.kind(dense.base_rows))  # the limits were set anew
         if due:
             self._makers.start_base()

@@ -1,4 +1,4 @@
-"""What a deleted document may have left outside the index: stored answers, its original, free pages of the database.
+"""What a deleted document may have left outside the index: stored answers, its original, pages of the database.
 
 Finds it and takes it away. Knows no view; `index/proof.py` looks there.
 """

@@ -129,12 +129,16 @@ class Settings:
         choices=("faiss", "pgvector"),
     )
     index_flat_limit: int = _setting(
-        20_000, "Chunks up to which each query compares with all, exactly; above it, with a sketch of each first."
+        5_000, "Chunks up to which each query compares with all, exactly; above it, with a sketch of each first."
     )
     index_sq8_limit: int = _setting(
         300_000, "Chunks up to which each query looks at the sketches of all; above it, at the nearest lists."
     )
-    index_delta_limit: int = _setting(20_000, "Recent chunks after which they are merged into a new base.")
+    index_delta_limit: int = _setting(
+        20_000,
+        "Recent chunks after which they are merged into a new base; earlier where they are more than "
+        "`index.flat_limit` and a fifth of the base.",
+    )
     index_erase_seconds: float = _setting(
         300.0,
         "How long after a deletion what was deleted is erased from the files of the views and the database; until then "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from index.follow import read_vectors
+from index.follow import SLICE, read_vectors, with_rests
 from index.search import Searcher
 from tests.index.corpus import Corpus
 
@@ -33,6 +33,14 @@ def test_vectors_come_in_the_order_of_chunks_and_all_of_them(corpus: Corpus, mon
     assert some == sorted(some)
     listed = corpus.catalog.documents(corpus.collection).items
     assert len(some) == sum(each.chunks for each in listed if each.name in ("1.txt", "3.txt"))
+
+
+def test_what_is_followed_rests_after_every_slice() -> None:
+    taken: list[int] = []
+    rests: list[int] = []
+    taken.extend(with_rests(range(3 * SLICE + 1), lambda: rests.append(len(taken))))
+    assert taken == list(range(3 * SLICE + 1))
+    assert rests == [SLICE, 2 * SLICE, 3 * SLICE]
 
 
 def test_chunks_without_a_vector_of_this_model_are_left_out(corpus: Corpus) -> None:

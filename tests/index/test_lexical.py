@@ -1,6 +1,7 @@
 """The BM25 view: what is found, kept, filtered and rebuilt, laws and crashes included."""
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index.follow import ChunkText
-from index.lexical import FORMAT, LexicalView
+from index.lexical import FORMAT, NICE, LexicalView
 from index.scope import Scope
 from index.snapshot import Snapshot, Snapshots
 
@@ -161,4 +162,20 @@ def test_many_allowed_documents_are_found_like_few(tmp_path: Path, monkeypatch: 
             looked_through = moment.search(question, 20, scope)
             assert np.allclose(one_by_one[0], looked_through[0])
             assert len(set(one_by_one[1].tolist())) == len(looked_through[1])
+    view.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+def test_threads_that_write_stand_behind_those_who_ask(tmp_path: Path) -> None:
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    before = set(Path("/proc/self/task").iterdir())
+    view = LexicalView(tmp_path)
+    for n in range(3):
+        view.add([ChunkText(n, n, 0, "", "", "a word or two")])
+        view.commit(n + 1)
+    made = {thread: (thread / "comm").read_text() for thread in set(Path("/proc/self/task").iterdir()) - before}
+    writing = [thread for thread, name in made.items() if name.startswith(("merge", "segment", "thrd-tantivy-in"))]
+    assert len(writing) >= 3, made
+    assert {os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in writing} == {max(mine, NICE)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
     view.close()

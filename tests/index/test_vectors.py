@@ -54,6 +54,12 @@ def test_the_class_of_a_base_follows_its_size() -> None:
     assert "index.sq8_limit, 1000" in limits.reason(1001)
 
 
+def test_recent_rows_are_few_beside_their_base() -> None:
+    limits = Limits(100, 1000, 400)
+    assert [limits.room(base) for base in (0, 500, 1000, 2000, 9000)] == [100, 100, 200, 400, 400]
+    assert Limits(10_000, 10_000, 5).room(0) == 5
+
+
 def test_people_are_told_which_class_serves_and_why(tmp_path: Path) -> None:
     limits = Limits(100, 1000)
     assert describe_base(tmp_path, limits, 5)["class"] == "recent rows"
