@@ -6,7 +6,7 @@ Knows no route and no rule. Whether a request is allowed is decided in `permit`,
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -106,6 +106,8 @@ def _still_good(permit: Permit) -> bool:
 class _Paced:
     """`receive` that gives up on a body that does not come: silent for too long, or a trickle."""
 
+    __slots__ = ("_began", "_bytes", "_receive", "_seconds", "_whole")
+
     def __init__(self, receive: Receive, seconds: float) -> None:
         self._receive = receive
         self._seconds = seconds
@@ -134,13 +136,17 @@ class _Paced:
 class _Sent:
     """`send` that knows how far the response is, adds the session's new cookie, and gives up on who does not read."""
 
+    __slots__ = (
+        "_cookie_seconds", "_measured", "_permit", "_seconds", "_send", "_stalled", "_streams", "_whole", "status",
+    )  # fmt: skip
+
     def __init__(self, permit: Permit, send: Send, seconds: float, cookie_seconds: int) -> None:
         self._permit = permit
         self._send = send
         self._seconds = seconds
         self._stalled = False
         self._cookie_seconds = cookie_seconds
-        self._headers: Mapping[bytes, bytes] = {}
+        self._measured = self._streams = False  # it says its length; it is a stream of events
         self._whole = False
         self.status = 0
 
@@ -152,7 +158,9 @@ class _Sent:
                 name = self._permit.credentials.cookie
                 headers.append((b"set-cookie", set_cookie(name, self._permit.renewed, self._cookie_seconds)))
             message["headers"] = headers
-            self._headers = {key.lower(): value for key, value in headers}
+            told = {key.lower(): value for key, value in headers}
+            self._measured = b"content-length" in told
+            self._streams = told.get(b"content-type", b"").startswith(sse.MEDIA_TYPE.encode())
         elif message["type"] == "http.response.body":
             self._whole = not message.get("more_body", False)
         if self._seconds <= 0:
@@ -176,8 +184,7 @@ class _Sent:
             headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
             await self({"type": _HEADER_START, "status": problem.status, "headers": headers})
             await self({"type": "http.response.body", "body": body, "more_body": False})
-        elif not self._whole and b"content-length" not in self._headers:
+        elif not self._whole and not self._measured:
             # A download with a length is left short, which the client notices.
-            streams = self._headers.get(b"content-type", b"").startswith(sse.MEDIA_TYPE.encode())
-            last = sse.frame("error", problem.body()) if streams else b""
+            last = sse.frame("error", problem.body()) if self._streams else b""
             await self({"type": "http.response.body", "body": last, "more_body": False})

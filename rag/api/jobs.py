@@ -188,7 +188,6 @@ class BatchController(Controller):
 
 async def _follow_batch(app: AppPart, batch: BatchInfo) -> AsyncGenerator[bytes, None]:
     """Frames of one batch until all its jobs have ended. An empty batch goes on: its uploads may be under way."""
-    silence = 0.0
     seen: BatchInfo | None = None
     while True:
         if batch != seen:
@@ -198,18 +197,13 @@ async def _follow_batch(app: AppPart, batch: BatchInfo) -> AsyncGenerator[bytes,
             yield sse.frame("done" if ended else "progress", _batch_view(batch))
             if ended:
                 return
-            seen, silence = batch, 0.0
-        elif silence >= sse.KEEP_ALIVE_SECONDS:
-            yield sse.KEEP_ALIVE
-            silence = 0.0
+            seen = batch
         await asyncio.sleep(_POLL_SECONDS)
-        silence += _POLL_SECONDS
         batch = await asyncio.to_thread(app.jobs.batch, batch.id)
 
 
 async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
     """Frames of one job until it ends. A job that vanishes with its collection ends the stream."""
-    silence = 0.0
     seen: JobInfo | None = None
     while True:
         if job != seen:
@@ -218,12 +212,8 @@ async def _follow(app: AppPart, job: JobInfo) -> AsyncGenerator[bytes, None]:
             yield sse.frame("done" if ended else "progress", job_view(job))
             if ended:
                 return
-            seen, silence = job, 0.0
-        elif silence >= sse.KEEP_ALIVE_SECONDS:
-            yield sse.KEEP_ALIVE
-            silence = 0.0
+            seen = job
         await asyncio.sleep(_POLL_SECONDS)
-        silence += _POLL_SECONDS
         job = await asyncio.to_thread(app.jobs.job, job.id)
 
 

@@ -156,11 +156,9 @@ async def _chunks(data: ChatRequest, answer: RunningAnswer) -> AsyncGenerator[by
     head = head_of("chat.completion.chunk", data.model, [])
     yield chunk(head, {"role": "assistant", "content": ""})
     try:
-        async with aclosing(sse.with_silence(answer.follow())) as events:
+        async with aclosing(answer.follow()) as events:
             async for event in events:
-                if event is None:
-                    yield sse.KEEP_ALIVE
-                elif piece := marked.take(event):
+                if piece := marked.take(event):
                     yield chunk(head, {"content": piece})
     except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
         yield data_frame(error_json(error, answer.path)) + DONE

@@ -1,7 +1,6 @@
 """Generation without retrieval, in the OpenAI protocol, by a local model. Knows no collection and no citation."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -53,7 +52,8 @@ async def plain_chat(app: App, data: ChatRequest, request: Request[Any, Any, Any
     events = _counted(app, permit.caller, generator, _generation(app, data, permit.caller.tenant or ""))
     first = await while_connected(request, _next(events))
     if data.stream:
-        return sse.EventStream(_plain_chunks(data, _rejoined(first, events)))
+        silence = _Silence()
+        return sse.EventStream(_plain_chunks(data, first, events, silence), silence=silence)
     whole = await while_connected(request, _plain_completion(data, _rejoined(first, events)))
     return Response(whole, status_code=200)
 
@@ -141,31 +141,48 @@ async def _plain_completion(data: ChatRequest, events: AsyncGenerator[Generation
     }
 
 
+class _Silence:
+    """What is said while nothing comes: the protocol has no place for places in a queue, so a comment tells them."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self) -> None:
+        self._words = sse.KEEP_ALIVE
+
+    def __call__(self) -> bytes:
+        return self._words
+
+    def take(self, event: GenerationEvent) -> None:
+        """Learn of a place, or that its time is over."""
+        if isinstance(event, Queued):
+            self._words = sse.comment(f"place {event.position + 1} in the queue, about {event.eta_seconds:.0f} s")
+        else:
+            self._words = sse.KEEP_ALIVE
+
+
 async def _plain_chunks(
-    data: ChatRequest, events: AsyncGenerator[GenerationEvent, None]
+    data: ChatRequest, first: GenerationEvent, rest: AsyncGenerator[GenerationEvent, None], silence: _Silence
 ) -> AsyncGenerator[bytes, None]:
     head = head_of("chat.completion.chunk", data.model, [])
     finish, usage = "stop", Usage()
-    yield chunk(head, {"role": "assistant", "content": ""})
-    waits, told = sse.KEEP_ALIVE, 0.0
+    event: GenerationEvent | None = first
     try:
-        async with aclosing(sse.with_silence(events)) as heard:
-            async for event in heard:
-                match event:
-                    case TextDelta():
-                        waits = sse.KEEP_ALIVE
-                        yield chunk(head, {"content": event.text}, logprobs=logprobs_json(data, event.tokens))
-                    case Finished():
-                        finish, usage = _FINISH[event.reason], event.usage
-                    case Queued():
-                        waits = sse.comment(f"place {event.position + 1} in the queue, about {event.eta_seconds:.0f} s")
-                # The protocol has no place for places: a comment tells them, not for each step of a long queue.
-                if isinstance(event, Queued | None) and time.monotonic() - told >= sse.KEEP_ALIVE_SECONDS:
-                    told = time.monotonic()
-                    yield waits
+        yield chunk(head, {"role": "assistant", "content": ""})
+        while event is not None:
+            silence.take(event)
+            match event:
+                case TextDelta():
+                    yield chunk(head, {"content": event.text}, logprobs=logprobs_json(data, event.tokens))
+                case Finished():
+                    finish, usage = _FINISH[event.reason], event.usage
+                case Queued() if event is first:  # later ones in a silence: not each step of a long queue
+                    yield silence()
+            event = await anext(rest, None)
     except Exception as error:  # noqa: BLE001  # the stream has begun: the error can only be told inside it
         yield data_frame(error_json(error, "/v1/chat/completions")) + DONE
         return
+    finally:
+        await rest.aclose()
     yield chunk(head, {}, finish=finish)
     if data.stream_options is not None and data.stream_options.include_usage:
         yield data_frame({**head, "choices": [], "usage": usage_json(usage)})

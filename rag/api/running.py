@@ -99,7 +99,7 @@ class RunningAnswer:
             raise self.error
 
     async def frames(self, after: int = 0) -> AsyncGenerator[bytes, None]:
-        """The events from number `after` + 1 on as bytes: all that has gathered in one piece, or a keep-alive."""
+        """The events from number `after` + 1 on as bytes, all that has gathered in one piece."""
         position = max(0, after)
         while True:
             if position < len(self._frames):
@@ -109,11 +109,7 @@ class RunningAnswer:
                 continue
             if self.ended:
                 return
-            try:
-                async with asyncio.timeout(sse.KEEP_ALIVE_SECONDS):
-                    await self._changed.wait()
-            except TimeoutError:
-                yield sse.KEEP_ALIVE
+            await self._changed.wait()
 
     def _append(self, name: str, data: object) -> None:
         self._frames.append(sse.frame(name, data, id=f"{self.key}-{len(self._frames) + 1}"))

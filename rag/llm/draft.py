@@ -16,6 +16,8 @@ REST = 24  # tokens without a guess after too many wrong ones
 class Drafter:
     """Of one answer. Remembers where each short run of its tokens was seen last, prompt included."""
 
+    __slots__ = ("_after", "_length", "_quiet_until", "_share", "_tokens")
+
     def __init__(self) -> None:
         self._tokens: list[int] = []
         self._after: dict[tuple[int, ...], int] = {}  # a run of tokens -> the place behind it

@@ -321,6 +321,8 @@ class EngineStream(AsyncIterator[GenerationEvent]):
     While nothing is ready, `__anext__` waits; a time limit around it that cancels the wait cancels the answer too.
     """
 
+    __slots__ = ("_done", "_engine", "_outbox", "_request")
+
     def __init__(self, engine: LocalEngine, request: GenerationRequest) -> None:
         self._engine = engine
         self._request = request

@@ -43,7 +43,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to teach. `steps` 0: as many as `epochs` over all lessons take."""
+    """How to teach. `steps` 0: as many as `epochs` over all lessons take; `layers` 0: all, else so many of the last.
+
+    The adapter is written after each `keep_every` steps too, so that teaching can be ended at any time.
+    """
 
     rank: int = 8
     alpha: int = 16
@@ -53,6 +56,8 @@ class Plan:
     steps: int = 0
     seed: int = 0
     threads: int = 0
+    layers: int = 0
+    keep_every: int = 0
 
 
 def teach(
@@ -74,9 +79,18 @@ def teach(
     if not lessons:
         raise BadRequest("there are no examples to teach by; give some with --examples")
     model = _with_adapter(base, plan)
-    losses = _trained(model, lessons, plan, say)
-    state = {name: value.detach().float().cpu().numpy() for name, value in _adapter_of(model).items()}
-    write_adapter(state, target, header, plan.alpha)
+
+    def keep() -> None:
+        state = {name: value.detach().float().cpu().numpy() for name, value in _adapter_of(model).items()}
+        write_adapter(state, target, header, plan.alpha)
+
+    def heard(step: int, steps: int, loss: float) -> None:
+        say(step, steps, loss)
+        if plan.keep_every and step % plan.keep_every == 0:
+            keep()
+
+    losses = _trained(model, lessons, plan, heard)
+    keep()
     return losses
 
 
@@ -124,21 +138,25 @@ def _with_adapter(base: Path, plan: Plan) -> Any:
         torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     transformers.utils.logging.disable_progress_bar()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = torch.bfloat16 if _quick_in_bfloat16(device) else torch.float32  # of the weights that stay as they are
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        str(base.resolve().parent), gguf_file=base.name, dtype=torch.float32, local_files_only=True
+        str(base.resolve().parent), gguf_file=base.name, dtype=kind, local_files_only=True
     )
+    layers = model.config.num_hidden_layers
     config = peft.LoraConfig(
         r=plan.rank,
         lora_alpha=plan.alpha,
         lora_dropout=0.0,
         target_modules=list(_MATRICES),
         task_type="CAUSAL_LM",
+        layers_to_transform=list(range(layers - plan.layers, layers)) if 0 < plan.layers < layers else None,
     )
     with warnings.catch_warnings():
         # peft still asks transformers by a name that will go.
         warnings.simplefilter("ignore", FutureWarning)
         taught = peft.get_peft_model(model, config)
-    return taught.to("cuda" if torch.cuda.is_available() else "cpu")
+    return taught.to(device)
 
 
 def _adapter_of(model: Any) -> Mapping[str, Any]:
@@ -161,8 +179,7 @@ def _trained(model: Any, lessons: Sequence[Lesson], plan: Plan, say: Callable[[i
     model.train()
     losses = []
     for step, batch in zip(range(steps), _batches(lessons, plan), strict=False):
-        tokens, mask, labels = (torch.tensor(rows, device=model.device) for rows in _padded(batch))
-        loss = model(input_ids=tokens, attention_mask=mask, labels=labels).loss
+        loss = _loss(model, batch)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(taught, 1.0)
@@ -172,6 +189,28 @@ def _trained(model: Any, lessons: Sequence[Lesson], plan: Plan, say: Callable[[i
         say(step + 1, steps, losses[-1])
     model.eval()
     return losses
+
+
+def _loss(model: Any, batch: Sequence[Lesson]) -> Any:
+    """Mean over the tokens of the right answers. Scores of the whole vocabulary are computed for these only."""
+    import torch
+
+    tokens, mask, labels = (torch.tensor(rows, device=model.device) for rows in _padded(batch))
+    plain = model.get_base_model()
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=_quick_in_bfloat16(model.device.type)):
+        states = plain.model(input_ids=tokens, attention_mask=mask).last_hidden_state[:, :-1]
+        wanted = labels[:, 1:]
+        scores = plain.lm_head(states[wanted != _NO_LABEL])
+    return torch.nn.functional.cross_entropy(scores.float(), wanted[wanted != _NO_LABEL])
+
+
+def _quick_in_bfloat16(device: str) -> bool:
+    """Whether this machine multiplies such numbers by itself."""
+    import torch
+
+    if device != "cpu":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported())
 
 
 def _batches(lessons: Sequence[Lesson], plan: Plan) -> Iterator[list[Lesson]]:

@@ -7,7 +7,6 @@ holds more than one answer. A reader that leaves events unread for longer than t
 import asyncio
 import threading
 import time
-from collections import deque
 
 from rag.llm.generator import GenerationEvent, Queued, TextDelta
 
@@ -17,12 +16,14 @@ LEASE_SECONDS = 30.0
 class Outbox:
     """One writer (any thread), one reader (the loop it was made on)."""
 
+    __slots__ = ("_items", "_lease", "_left", "_lock", "_loop", "_reader", "_unread_since")
+
     def __init__(self, loop: asyncio.AbstractEventLoop, lease: float = LEASE_SECONDS) -> None:
         self._loop = loop
         self._lease = lease
         self._lock = threading.Lock()
-        self._ready = asyncio.Event()
-        self._items: deque[GenerationEvent | Exception] = deque()
+        self._reader: asyncio.Future[None] | None = None  # while one waits
+        self._items: list[GenerationEvent | Exception] = []
         self._unread_since: float | None = None
         self._left = False
 
@@ -50,20 +51,28 @@ class Outbox:
                 return  # the reader has been woken and has not come yet
             self._unread_since = time.monotonic()
         try:
-            self._loop.call_soon_threadsafe(self._ready.set)
+            self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop is closed
             self._left = True
 
     async def get(self) -> GenerationEvent:
         """The next event; raises the error that ended the stream."""
         while True:
-            self._ready.clear()
             with self._lock:
                 if self._items:
-                    item = self._items.popleft()
+                    item = self._items.pop(0)
                     self._unread_since = time.monotonic() if self._items else None
                     break
-            await self._ready.wait()
+            # What is put from here on wakes through the loop, so it finds the future.
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
         if isinstance(item, Exception):
             raise item
         return item
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

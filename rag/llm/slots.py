@@ -15,12 +15,17 @@ from rag.llm.tokens import Prompt
 class Answer:
     """One request from its arrival to its end. `todo` are its tokens that are not decoded yet."""
 
+    __slots__ = (
+        "_chances", "_text", "arrived", "began", "cached", "drafter", "outbox", "place", "produced", "prompt",
+        "request", "sampler", "todo",
+    )  # fmt: skip
+
     def __init__(self, request: GenerationRequest, prompt: Prompt, outbox: Outbox) -> None:
         self.request = request
         self.prompt = prompt
         self.outbox = outbox
         self.place: int | None = None  # in the queue, as last told to the reader
-        self.todo: list[int] = list(prompt.tokens)
+        self.todo: list[int] = []  # nothing while it waits
         self.cached = 0
         self.produced = 0
         self.arrived = time.monotonic()

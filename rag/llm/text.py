@@ -11,6 +11,8 @@ from collections.abc import Sequence
 class StreamText:
     """Feeds on token bytes, gives whole characters that are certainly no part of a stop string."""
 
+    __slots__ = ("_decode", "_held", "_stops", "stopped")
+
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._stops = tuple(stop for stop in stops if stop)

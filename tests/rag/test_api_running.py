@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -239,10 +240,68 @@ async def test_silence_is_filled_with_comments(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.sleep(0.1)
         yield Done("a", "answered", 1.0, "t")
 
-    answers = RunningAnswers(10, 0, lambda _: None)
-    raw = await read(answers.start(slow(), "/ask"))
-    assert raw.startswith(sse.KEEP_ALIVE)
+    running = RunningAnswers(10, 0, lambda _: None).start(slow(), "/ask")
+    sent = await whole(sse.EventStream(running.frames()))
+    raw = b"".join(sent)
+    assert raw.startswith(sse.KEEP_ALIVE * 2)
+    assert raw.count(sse.KEEP_ALIVE) <= 5
     assert parsed(raw)[-1][1] == "done"
+    assert sent[-1] == b""
+
+
+async def whole(stream: sse.EventStream) -> list[bytes]:
+    """What a connection is given, of a client that stays to the end."""
+    sent: list[bytes] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    await stream.to_asgi_response(None, None)({}, receive, send)  # type: ignore[arg-type,typeddict-item]
+    return sent[1:]
+
+
+async def test_a_slow_send_is_never_interrupted_by_a_keep_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", 0.01)
+    sent: list[bytes] = []
+
+    async def frames() -> AsyncGenerator[bytes, None]:
+        yield b"one"
+        yield b"two"
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        await asyncio.sleep(0.05)
+        sent.append(message.get("body", b""))
+
+    await sse.EventStream(frames()).to_asgi_response(None, None)({}, receive, send)  # type: ignore[arg-type,typeddict-item]
+    assert sent[1:] == [b"one", b"two", b""]
+
+
+async def test_a_client_that_leaves_ends_the_stream_at_once() -> None:
+    closed: list[str] = []
+
+    async def frames() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"one"
+            await asyncio.Event().wait()
+        finally:
+            closed.append("frames")
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.02)
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None: ...
+
+    stream = sse.EventStream(frames(), on_close=lambda: closed.append("stream"))
+    async with asyncio.timeout(2):
+        await stream.to_asgi_response(None, None)({}, receive, send)  # type: ignore[arg-type,typeddict-item]
+    assert sorted(closed) == ["frames", "stream"]
 
 
 async def test_ended_streams_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
