@@ -70,7 +70,6 @@ class Row:
 
     question: str
     context: str
-    about: str  # what rows of one article share
     answers: tuple[str, ...]
     said: str
     source: str
@@ -114,8 +113,7 @@ def make_lessons(given: argparse.Namespace) -> None:
                 continue
             first = next((n for n, item in enumerate(evidence) if answer.endswith(f"[{item.n}]")), -1)
             counts[f"{row.source} {'cannot' if answer == CANNOT else 'first' if first == 0 else 'later'}"] += 1
-            line: dict[str, Any] = {"question": row.question, "about": row.about, "said": answer, "source": row.source}
-            line |= {"prompt": prompt, "answer": tokens}
+            line = {"question": row.question, "said": answer, "source": row.source, "prompt": prompt, "answer": tokens}
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
     print(f"{len(passages)} passages, {len(rows)} questions, lessons: {json.dumps(counts, indent=1)}")
 
@@ -142,8 +140,7 @@ def read(data: Path, draw: random.Random) -> tuple[list[Passage], list[Row]]:
 def _row(row: Mapping[str, Any], source: str) -> Row:
     answers = tuple(answer for answer in row.get("answers") or () if answer) if row["answerable"] else ()
     said = row.get("long_answer") or (answers[0] if source == "qmsum" else "")
-    about = str(row.get("title") or row["context"])
-    return Row(row["question"], row["context"], about, answers, said if row["answerable"] else "", source)
+    return Row(row["question"], row["context"], answers, said if row["answerable"] else "", source)
 
 
 class Finder:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from gguf import GGUFReader
 
 from rag.errors import BadRequest, ModelUnavailable, NoSuchModel
 from rag.llm import lora
@@ -60,7 +61,8 @@ def test_better_means_better_in_both():
 
 
 @real
-def test_an_adapter_changes_the_engine_as_it_changed_pytorch(tmp_path):
+def test_an_adapter_changes_the_engine_as_it_changed_pytorch(tmp_path, monkeypatch):
+    monkeypatch.setattr(lora, "_quick_in_bfloat16", lambda _device: False)  # the comparison is exact
     base = write_tiny_model(tmp_path / "tiny.gguf")
     plan = Plan(rank=4, rate=0.05, steps=4, batch=2, threads=1)
     taught = lora._with_adapter(base, plan)
@@ -84,6 +86,23 @@ def test_an_adapter_changes_the_engine_as_it_changed_pytorch(tmp_path):
         context.close()
     assert np.abs(scores[adapter] - wanted).max() < 0.05
     assert np.abs(scores[None] - wanted).max() > 0.5, "without the adapter it is another model"
+
+
+@real
+def test_teaching_in_few_bits_learns_too_and_writes_while_it_learns(tmp_path, monkeypatch):
+    monkeypatch.setattr(lora, "_quick_in_bfloat16", lambda _device: True)
+    base, target, sizes = write_tiny_model(tmp_path / "tiny.gguf"), tmp_path / "adapter.gguf", []
+    lessons = [Lesson(tuple(range(3, 30)), (40, 41, 42, 43)), Lesson(tuple(range(60, 80)), (44, 45))]
+    plan = Plan(rank=4, rate=0.05, steps=5, batch=2, threads=1, layers=1, keep_every=2)
+
+    def say(_step, _steps, _loss):
+        sizes.append(target.stat().st_size if target.is_file() else 0)
+
+    losses = teach(base, lessons, target, plan, say)
+    assert losses[-1] < losses[0]
+    assert [size > 0 for size in sizes] == [False, False, True, True, True]
+    tensors = {tensor.name for tensor in GGUFReader(target).tensors}
+    assert {name.split(".")[1] for name in tensors} == {str(read_header(base).metadata["llama.block_count"] - 1)}
 
 
 @real
