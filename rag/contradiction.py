@@ -30,7 +30,8 @@ class _Premises:
     together: Set[str]
 
     def weight(self, stems: Set[str]) -> float:
-        return sum(math.log(1 + len(self.each) / (1 + sum(found in held for held in self.each))) for found in stems)
+        counts = (1 + sum(found in held for held in self.each) for found in stems)
+        return math.fsum(math.log(1 + len(self.each) / count) for count in counts)  # the same in any order
 
     def nearest(self, around: Set[str]) -> tuple[Set[str], float]:
         """The premise that holds most of these stems, and which share of them; the rarer a stem, the more it counts."""

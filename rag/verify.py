@@ -87,7 +87,7 @@ def nearest_first(claim: str, premises: Sequence[str]) -> list[int]:
     wanted = set(content_stems(claim))
 
     def nearness(place: int) -> float:
-        found = sum(math.log(1 + len(premises) / counts[stem]) for stem in wanted & held[place])
+        found = math.fsum(math.log(1 + len(premises) / counts[stem]) for stem in wanted & held[place])
         return found / (1 + _LENGTH_COUNTS * len(held[place]))
 
     return sorted(range(len(premises)), key=nearness, reverse=True)
