@@ -25,7 +25,7 @@ from rag.synonyms import told_with_held
 from rag.units import Unit, UnitKind, units_of
 from rag.words import codes, content_stems, identifiers, names, numbers, share, word_count
 
-MOST_CANDIDATES = 20  # units that are embedded per question; with 32, none of 220 questions was decided otherwise
+MOST_CANDIDATES = 20  # units that are embedded per question; with 32, none of 370 questions was decided otherwise
 LONGEST_UNIT_WORDS = 140
 COMMON_SUBJECT = 0.55  # what is spoken of less says nothing about whether a question belongs here
 MOST_TOLD = 16  # units that are also read by themselves, as one would say them aloud

@@ -12,6 +12,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from index.embedder import Embedder
 from index.embedder_serving import at_once
 from rag.accept import Checked, follows_closely, long_enough, objection, refuses
@@ -54,6 +57,7 @@ class Draft:
         self.checked_to = 0
         self.pieces = 0
         self.ended = ""  # why the model is to be stopped; empty while it may go on
+        self.embedded: NDArray[np.float32] | None = None  # (evidence, dimension), from the first check on
 
     def finished(self, *, last: bool) -> list[tuple[int, int]]:
         """Spans of sentences that cannot grow any more and were not given before."""
@@ -227,8 +231,10 @@ class Speaker:
     def _judge(self, course: Course, draft: Draft, start: int, end: int) -> Checked:
         sentence, evidence = draft.text[start:end], draft.prompt.evidence
         embedder = at_once(self._embedder)
-        rows = embedder.embed([fit_to_embedder(embedder, text) for text in (sentence, *(e.text for e in evidence))])
-        matches = match(sentence, evidence, [float(cosine) for cosine in rows[1:] @ rows[0]], draft.named(start, end))
+        if draft.embedded is None:
+            draft.embedded = embedder.embed([fit_to_embedder(embedder, item.text) for item in evidence])
+        cosines = draft.embedded @ embedder.embed([fit_to_embedder(embedder, sentence)])[0]
+        matches = match(sentence, evidence, cosines.tolist(), draft.named(start, end))
         backing = [found.evidence for found in matches] or evidence
         premises = ["\n".join(part for part in (item.heading, item.header, item.text) if part) for item in backing]
         support = self._verifier.support(sentence, premises, course.question)
