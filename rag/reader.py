@@ -129,7 +129,7 @@ class OpenVINOReader:
             windows
         )
         lengths = [len(window.ids) for window in windows]
-        batches = list(plan_batches(lengths, budget=BUDGET, step=STEP, lanes=self._lanes))
+        batches = plan_batches(lengths, budget=BUDGET, step=STEP, lanes=self._lanes)
         with self._turn:
             for start in range(0, len(batches), self._lanes):
                 running = list(zip(batches[start : start + self._lanes], self._requests, strict=False))

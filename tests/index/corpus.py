@@ -1,7 +1,8 @@
 """A small corpus for the tests of the index: words become documents without a parser. Knows no test."""
 
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from index.catalog import Catalog, NewChunk, NewDocument, PutOutcome, embedded_text
 from index.database import Database
+from index.passage import SearchResult
 from tests.databases import migrated
 from tests.fakes import HashEmbedder
 
 CHUNK = 30  # characters
+WORDS = ["queue", "message", "broker", "consumer", "ttl", "policy", "limit", "error", "disk", "password", "session"]
 
 
 def new_database(folder: Path, url: str | None = None) -> Database:
@@ -71,3 +74,22 @@ class Corpus:
 
     def close(self) -> None:
         self.database.close()
+
+
+def fill(corpus: Corpus, count: int = 12) -> None:
+    for n in range(count):
+        picked = [WORDS[(n * 7 + step * (n % 5 + 1)) % len(WORDS)] for step in range(12)]
+        corpus.put(f"{n}.txt", f"document {n} " + " ".join(picked), metadata={"n": n, "even": n % 2 == 0})
+
+
+def names(result: SearchResult) -> list[str]:
+    return [passage.name for passage in result.passages]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> float:
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > seconds:
+            raise TimeoutError(f"not so after {seconds} s")
+        time.sleep(0.01)
+    return time.monotonic() - start
