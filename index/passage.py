@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 SearchMode = Literal["hybrid", "dense", "lexical"]
@@ -44,8 +43,8 @@ class Dropped(NamedTuple):  # there are hundreds for every question, and a tuple
 
     chunk: int
     reason: Literal["gone", "filtered", "forbidden", "same_document", "beyond_k"]
-    score: float = 0.0
-    stages: Mapping[str, float] = MappingProxyType({})
+    score: float
+    stages: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,9 +101,9 @@ def recheck(
             taken += 1
             row = rows.get(candidate.chunk)
             if row is None:
-                dropped.append(Dropped(candidate.chunk, "gone"))
+                dropped.append(Dropped(candidate.chunk, "gone", 0.0, {}))
             elif candidate.chunk not in fitting:
-                dropped.append(Dropped(candidate.chunk, "filtered"))
+                dropped.append(Dropped(candidate.chunk, "filtered", 0.0, {}))
             elif per_document is not None and each_has[row.document] >= per_document:
                 dropped.append(Dropped(candidate.chunk, "same_document", candidate.score, candidate.stages))
             else:

@@ -100,7 +100,7 @@ def merged(results: Sequence[SearchResult], k: int) -> SearchResult:
             if passage is not None:
                 passages.setdefault(passage.chunk, passage)
     kept = list(passages.values())
-    beyond = [Dropped(passage.chunk, "beyond_k") for passage in kept[k:]]
+    beyond = [Dropped(passage.chunk, "beyond_k", passage.score, passage.stages) for passage in kept[k:]]
     ms: Counter[str] = Counter()
     for result in results:
         ms.update(result.ms)

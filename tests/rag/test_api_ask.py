@@ -62,6 +62,20 @@ async def test_the_events_of_an_answer(service: Service, http: Http) -> None:
     assert (done["status"], done["answer"]) == ("answered", by_name["started"]["answer"])
 
 
+async def test_two_things_are_asked_where_more_is_found_than_is_shown(service: Service, http: Http) -> None:
+    collection = service.collection()
+    for n in range(10):
+        service.document(collection, f"The reset link of list {n} is valid for 30 minutes.", f"link-{n}.txt")
+        service.document(collection, f"The password of list {n} has 12 characters.", f"password-{n}.txt")
+    both = {**QUESTION, "question": "How long is the reset link valid, and how many characters has the password?"}
+    answer = (await http.post("/api/v1/ask", json=both)).json()
+    trace = (await http.get(f"/api/v1/answers/{answer['answer']}/trace")).json()
+    assert len(trace["parts"]) == 2
+    beyond = [item for item in trace["retrieval"]["dropped"] if item["reason"] == "beyond_k"]
+    assert beyond
+    assert all(item["stages"] and item["score"] for item in beyond)
+
+
 async def test_without_streaming_it_is_one_object(service: Service, http: Http) -> None:
     service.document(service.collection(), TEXT)
     answer = (await http.post("/api/v1/ask", json=QUESTION)).json()
