@@ -244,6 +244,8 @@ class Answerer:
         trace.ranked, trace.chosen = decision.ranked, decision.chosen
         if len(decision.parts) > 1:
             trace.parts = [PartTrace(part.question, part.answerability.score) for part in decision.parts]
+            if decision.answers:  # what else was asked would let a model say anything in its words
+                course.question = " ".join(part.question for part in decision.parts if part.answered)
         trace.answerability = decision.best.answerability
         trace.ms["evidence"] = (time.perf_counter() - began) * 1000
         score = trace.answerability.score

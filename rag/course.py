@@ -60,7 +60,7 @@ class Course:
     """What is said is said through `say`, so that what is stored is what was streamed."""
 
     ask: Ask
-    question: str  # as rewritten
+    question: str  # as rewritten; once decided, what of it can be answered
     parts: tuple[str, ...]  # what it asks, one thing each
     begun: Begun
     generator: Generator | None  # None when no model is to speak

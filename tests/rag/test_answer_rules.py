@@ -121,6 +121,15 @@ def test_the_part_that_has_no_answer_is_named_before_the_text_and_kept(desk):
     assert [part["score"] for part in parts] == [0.9, 0.1]
 
 
+def test_nothing_is_said_in_the_words_of_the_part_that_has_no_answer(desk):
+    made_up = "The reset link is valid for 30 minutes, and can be changed by an admin."
+    one = desk([made_up], threshold=0.5, generated="strict")
+    one.answerer.grounding = replace(one.answerer.grounding, judge=LinkJudge())
+    events = one.events(one.ask("How long is the reset link valid, and can an admin change the password?"))
+    assert "admin" not in text_of(events)
+    assert LINK in text_of(events)
+
+
 def test_an_answer_is_replayed_as_its_trace_says_and_differences_are_named(desk):
     one = desk([LINK], threshold=0.2)
     first = last(one.events(one.ask(k=3)))
