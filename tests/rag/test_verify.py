@@ -1,3 +1,5 @@
+"""Verdicts over hand-made evidence with the weights that serve without the network. Runs no model."""
+
 import pytest
 
 from rag.calibration import packaged
