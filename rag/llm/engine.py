@@ -17,7 +17,7 @@ from rag.llm.decoder import DECODED, NO_ROOM, Decoder, Segment, Vocabulary
 from rag.llm.draft import FEW
 from rag.llm.generator import Finished, FinishReason, GenerationEvent, GenerationRequest, Message, Queued
 from rag.llm.grammar import check_sampling
-from rag.llm.outbox import LEASE_SECONDS, Outbox
+from rag.llm.outbox import LEASE_SECONDS, Outbox, wake
 from rag.llm.scheduler import Bite, Pace, Want, halves, place, plan, turns
 from rag.llm.slots import Answer, Slots
 from rag.llm.tokens import Prompt, PromptMaker
@@ -243,12 +243,14 @@ class LocalEngine:
         result = self._try(segments)
         self._bite.decoded(sum(len(segment.tokens) for segment in segments), time.monotonic() - began)
         if result == DECODED:
-            row = -1
+            row, told = -1, list[Outbox]()
             for segment in segments:
                 row += len(segment.tokens)
                 self._slots.decoded(segment)
                 if segment.sample:
-                    self._choose(segment, row)
+                    told.append(self._choose(segment, row))
+            # All at once: the event loop takes its turn while the next batch is decoded, not between two choices.
+            wake(told)
             return
         logger.warning("decoding %d tokens of %d answers gave %d", sum(w.tokens for w in wants), len(wants), result)
         for segment in segments:
@@ -278,8 +280,11 @@ class LocalEngine:
         why = "its memory is full" if result == NO_ROOM else f"decoding gave {result}"
         self._fail(sequence, GenerationFailed(f"the model {self._name} cannot continue this answer ({why}); ask again"))
 
-    def _choose(self, segment: Segment, row: int) -> None:
-        """Choose the token after a segment whose last batch row is `row`, and one more for each right guess."""
+    def _choose(self, segment: Segment, row: int) -> Outbox:
+        """Choose the token after a segment whose last batch row is `row`, and one more for each right guess.
+
+        Returns where the text was added.
+        """
         sequence, right = segment.sequence, 0
         answer = self._slots[sequence].answer
         assert answer is not None
@@ -292,11 +297,12 @@ class LocalEngine:
         except Exception:
             logger.exception("choosing a token failed")
             self._fail(sequence, GenerationFailed(f"the model {self._name} failed to choose a token; ask again"))
-            return
+            return answer.outbox
         if guesses:
             self._slots.judged(segment, right)
         if reason is not None:
             self._finish(sequence, reason)
+        return answer.outbox
 
     def _finish(self, sequence: int, reason: FinishReason) -> None:
         answer = self._vacate(sequence)

@@ -218,6 +218,7 @@ class LlamaContext:
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._batch = _Batch(batch_tokens)
         self._rows: list[int] = []
+        self._scores_of_a_row = ctypes.c_float * model.size
         # A model that cannot take back a token must not be given one in vain.
         self._can_fill = not (
             llama_cpp.llama_model_is_recurrent(model.handle) or llama_cpp.llama_model_is_hybrid(model.handle)
@@ -244,9 +245,13 @@ class LlamaContext:
             self.forget(segment.sequence, segment.start)
         return result
 
-    def scores(self, row: int) -> Any:
-        """A pointer to the scores after row `row` of the last decode, counted over its segments as they were given."""
-        return llama_cpp.llama_get_logits_ith(self.handle, self._rows[row])
+    def scores(self, row: int) -> NDArray[np.float32]:
+        """The scores after batch row `row` of the last decode, counted over its segments as they were given.
+
+        Shape (vocabulary,). They are llama.cpp's own: the next decode writes over them.
+        """
+        first = llama_cpp.llama_get_logits_ith(self.handle, self._rows[row]).contents
+        return np.frombuffer(memoryview(self._scores_of_a_row.from_address(ctypes.addressof(first))), np.float32)
 
     def place(self, row: int) -> int:
         """Where that row is in llama.cpp's batch."""
@@ -254,7 +259,7 @@ class LlamaContext:
 
     def logits(self, row: int) -> NDArray[np.float32]:
         """A copy of the scores after batch row `row` of the last decode, shape (vocabulary,)."""
-        return np.ctypeslib.as_array(self.scores(row), shape=(self._model.size,)).copy()
+        return self.scores(row).copy()
 
     def forget(self, sequence: int, start: int) -> bool:
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, -1))
@@ -294,7 +299,6 @@ class LlamaSampler:
 
     def __init__(self, model: LlamaModel, context: LlamaContext, sampling: Sampling) -> None:
         self._context = context
-        self._size = model.size
         # The likeliest token alone needs no list of candidates, which costs more than all of our Python.
         self._greedy = sampling.temperature <= 0.0 and not sampling.grammar and not _penalises(sampling)
         self._candidates = np.zeros(model.size, _CANDIDATE) if sampling.grammar else None
@@ -306,14 +310,13 @@ class LlamaSampler:
         if self._candidates is not None:
             return self._sample_by_grammar(self._candidates, row)
         if self._greedy:
-            return int(np.ctypeslib.as_array(self._context.scores(row), shape=(self._size,)).argmax())
+            return int(self._context.scores(row).argmax())
         token: int = llama_cpp.llama_sampler_sample(self._chain, self._context.handle, self._context.place(row))
         return token
 
     def _sample_by_grammar(self, candidates: NDArray[Any], row: int) -> int:
-        scores = self._context.scores(row)
         candidates["id"] = np.arange(len(candidates))
-        candidates["logit"] = np.ctypeslib.as_array(scores, shape=(len(candidates),))
+        candidates["logit"] = self._context.scores(row)
         field = dict(llama_cpp.llama_token_data_array._fields_)["data"]
         array = llama_cpp.llama_token_data_array(candidates.ctypes.data_as(field), len(candidates), -1, False)
         llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))

@@ -7,6 +7,7 @@ holds more than one answer. A reader that leaves events unread for longer than t
 import asyncio
 import threading
 import time
+from collections.abc import Iterable
 
 from rag.llm.generator import GenerationEvent, Queued, TextDelta
 
@@ -16,7 +17,7 @@ LEASE_SECONDS = 30.0
 class Outbox:
     """One writer (any thread), one reader (the loop it was made on)."""
 
-    __slots__ = ("_items", "_lease", "_left", "_lock", "_loop", "_reader", "_unread_since")
+    __slots__ = ("_items", "_lease", "_left", "_lock", "_loop", "_reader", "_unread_since", "_wakes")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lease: float = LEASE_SECONDS) -> None:
         self._loop = loop
@@ -25,6 +26,7 @@ class Outbox:
         self._reader: asyncio.Future[None] | None = None  # while one waits
         self._items: list[GenerationEvent | Exception] = []
         self._unread_since: float | None = None
+        self._wakes = False  # something was added to an outbox that had been read
         self._left = False
 
     @property
@@ -37,8 +39,8 @@ class Outbox:
         """The reader reads no more. Any thread, any number of times."""
         self._left = True
 
-    def put(self, item: GenerationEvent | Exception) -> None:
-        """Hand over an event, or the error that ends the stream. Never blocks, never raises."""
+    def add(self, item: GenerationEvent | Exception) -> None:
+        """Hand over an event, or the error that ends the stream; `wake` then tells the reader. Never blocks."""
         with self._lock:
             last = self._items[-1] if self._items else None
             if isinstance(last, TextDelta) and isinstance(item, TextDelta):
@@ -47,13 +49,14 @@ class Outbox:
                 self._items[-1] = item
             else:
                 self._items.append(item)
-            if self._unread_since is not None:
-                return  # the reader has been woken and has not come yet
-            self._unread_since = time.monotonic()
-        try:
-            self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:  # the loop is closed
-            self._left = True
+            if self._unread_since is None:
+                self._unread_since = time.monotonic()
+                self._wakes = True
+
+    def put(self, item: GenerationEvent | Exception) -> None:
+        """Hand over an event and tell the reader."""
+        self.add(item)
+        wake((self,))
 
     async def get(self) -> GenerationEvent:
         """The next event; raises the error that ended the stream."""
@@ -73,6 +76,31 @@ class Outbox:
             raise item
         return item
 
+    def _take_loop(self) -> asyncio.AbstractEventLoop | None:
+        """Where the reader is to be woken; None if it has been and has not come yet."""
+        with self._lock:
+            wakes, self._wakes = self._wakes, False
+        return self._loop if wakes else None
+
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def wake(outboxes: Iterable[Outbox]) -> None:
+    """Tell the readers of those to which something was added, once for each event loop. Never blocks, never raises."""
+    readers: dict[asyncio.AbstractEventLoop, list[Outbox]] = {}
+    for outbox in outboxes:
+        if (loop := outbox._take_loop()) is not None:
+            readers.setdefault(loop, []).append(outbox)
+    for loop, woken in readers.items():
+        try:
+            loop.call_soon_threadsafe(_wake_all, woken)
+        except RuntimeError:  # the loop is closed
+            for outbox in woken:
+                outbox.leave()
+
+
+def _wake_all(outboxes: Iterable[Outbox]) -> None:
+    for outbox in outboxes:
+        outbox._wake()

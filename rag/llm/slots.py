@@ -45,7 +45,10 @@ class Answer:
         self.cached, self.todo = cached, list(self.prompt.tokens[cached:])
 
     def choose(self, row: int, vocabulary: Vocabulary, decoder: Decoder) -> FinishReason | None:
-        """Sample after this batch row and send the text that is certain; the reason if the answer ends here."""
+        """Sample after this batch row and add the text that is certain; the reason if the answer ends here.
+
+        The caller wakes the reader.
+        """
         assert self.sampler is not None
         try:
             token = self.sampler.sample(row)
@@ -73,7 +76,7 @@ class Answer:
         self.release()
 
     def _say(self, text: str) -> None:
-        self.outbox.put(TextDelta(text, tuple(self._chances)))
+        self.outbox.add(TextDelta(text, tuple(self._chances)))
         self._chances.clear()
 
     def fail(self, error: Exception) -> None:
