@@ -179,6 +179,8 @@ class VectorMoment:
         """Inner products and chunk ids of the k nearest rows in scope, best first, no padding. query: (d,) unit row."""
         scope = scope or Scope()
         found = [segment.search(query, k, segment.mask(scope)) for segment in self.segments]
+        if len(found) == 1:
+            return found[0]
         scores = np.concatenate([scores for scores, _ in found] or [np.empty(0, np.float32)])
         chunks = np.concatenate([chunks for _, chunks in found] or [np.empty(0, np.int64)])
         best = best_first(scores, chunks, k)
