@@ -10,6 +10,7 @@ from rag.compose import MOST_QUOTED, choose_evidence
 from rag.conflict import Conflict, find_conflict
 from rag.events import Notice
 from rag.evidence import Answerability, AnswerabilityJudge, Evidence, EvidenceScorer
+from rag.questions import wanted_form
 from rag.together import with_siblings
 
 
@@ -94,7 +95,10 @@ def _part(
 ) -> Part:
     ranked = scorer.rank(question, passages)
     answerability = judge.judge(question, passages, ranked, subject)
-    return Part(question, ranked, answerability, bool(ranked) and answerability.score >= least)
+    # Nothing that sounds like an answer is one without the number or the address that was asked for.
+    form = wanted_form(question)
+    written = form is None or any(form.search(item.text) for item in choose_evidence(ranked))
+    return Part(question, ranked, answerability, bool(ranked) and answerability.score >= least and written)
 
 
 def _in_turn(lists: Sequence[Sequence[Evidence]]) -> Iterable[Evidence]:

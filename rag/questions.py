@@ -51,6 +51,25 @@ _DEFINES = re.compile(
     r"\b(?:is|are|was|were|means?|refers? to|describes?|represents?|provides?|stands for)\b", re.IGNORECASE
 )
 
+# Questions for what is written in one way only, and that way. `What phone number formats` asks for no number.
+_ADDRESSED = r"(?=\s+(?:of|for|to|at)\b|\s*\?|\s*$)"
+_FORMS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
+    (
+        re.compile(
+            rf"\bwhat(?:'s|\s+is|\s+are|\s+was)\s+(?:\w+\s+){{0,4}}?(?:(?:tele)?phone|fax|hotline)\s+numbers?{_ADDRESSED}"
+            r"|\b(?:what|which)\s+(?:phone\s+)?numbers?\s+(?:can|do|should|must|could|shall)\s+\w+\s+(?:call|ring|dial)\b"
+        ),
+        re.compile(r"\d(?:[\s()/.-]{0,3}\d){5}"),  # six digits at least
+    ),
+    (
+        re.compile(
+            rf"\bwhat(?:'s|\s+is|\s+are|\s+was)\s+(?:\w+\s+){{1,4}}?e-?mail(?:\s+address(?:es)?)?{_ADDRESSED}"
+            r"|\b(?:what|which)\s+e-?mail\s+address(?:es)?\s+(?:can|do|should|must|could|shall)\s+\w+\s+(?:write|send|use|contact)\b"
+        ),
+        re.compile(r"\S@\S"),
+    ),
+)
+
 
 def asked_sentence(text: str) -> str:
     """The last sentence that asks, without the story before it; the whole text where no sentence ends in `?`.
@@ -80,8 +99,16 @@ def answer_kind(question: str) -> AnswerKind:
     return next((kind for kind, pattern in _KINDS if pattern.search(lower)), "other")
 
 
+def wanted_form(question: str) -> re.Pattern[str] | None:
+    """How an answer must be written, where that is certain: a phone number has digits, an e-mail address its sign."""
+    lower = " ".join(question.lower().split())
+    return next((written for asked, written in _FORMS if asked.search(lower)), None)
+
+
 def could_answer(kind: AnswerKind, question: str, text: str, *, is_steps: bool = False) -> bool | None:
     """Whether the text holds something of the wanted kind that the question does not say; None for no expectation."""
+    if (form := wanted_form(question)) is not None:
+        return bool(form.search(text))
     if kind == "number":
         return bool(numbers(text) - numbers(question)) or bool(_AMOUNT.search(text))
     if kind == "time":

@@ -92,6 +92,14 @@ def test_what_cannot_be_answered_is_asked_back_only_if_it_may_mean_several_thing
     assert decided("hardware delivery?", "Who is it?", least=1.1).notices == ()
 
 
+def test_a_phone_number_is_answered_by_one_only() -> None:
+    question = "What is the phone number of the emergency line?"
+    near = passage(1, "The phone number of the emergency line is in your contract.", "a.md")
+    there = passage(2, "The phone number of the emergency line is +31 40 1234567.", "b.md")
+    assert not decided(question, least=0.5, passages=[near]).answers
+    assert decided(question, least=0.5, passages=[near, there]).answers
+
+
 def test_nothing_was_found() -> None:
     decision = decided("Is the reset link valid?", passages=[])
     assert (decision.answers, decision.chosen, decision.notices) == (False, (), ())

@@ -6,7 +6,7 @@ from index.passage import Passage
 from rag.calibration import Logistic, packaged
 from rag.coverage import OTHER_WORD, covered, found_share, weighted_stems
 from rag.evidence import Evidence, FeatureJudge, FeatureScorer, decision_features, fit_to_embedder, unit_features
-from rag.questions import answer_kind, asked_sentence, asked_stems, asked_words, could_answer, is_heading
+from rag.questions import answer_kind, asked_sentence, asked_stems, asked_words, could_answer, is_heading, wanted_form
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder(64)
@@ -119,6 +119,29 @@ def test_kinds_of_question():
         "Tell me about billing": "other",
     }
     assert {question: answer_kind(question) for question in kinds} == kinds
+
+
+def test_a_phone_number_and_an_address_are_written_in_one_way():
+    phone, address = "+49 40 1234567", "help@merrowdeck.example"
+    asks_phone = (
+        "What is the phone number of the emergency line?", "What's your telephone number?", "Which number can I call?",
+        "What is the fax number for orders",
+    )  # fmt: skip
+    asks_address = (
+        "What is the support e-mail address?", "What's the email of billing?", "Which email address should I use?",
+    )  # fmt: skip
+    for question in asks_phone:
+        assert could_answer(answer_kind(question), question, f"Call {phone} at any time.")
+        assert could_answer(answer_kind(question), question, "Plan: all; Emergency line: 040/123456")
+        assert not could_answer(answer_kind(question), question, "The line is open 24 hours, since 2023, at 99.95 %.")
+    for question in asks_address:
+        assert could_answer(answer_kind(question), question, f"Write to `{address}`.")
+        assert not could_answer(answer_kind(question), question, f"Call {phone} at any time.")
+    asks_neither = (
+        "Where do I change my phone number?", "What phone number formats are accepted?", "What is email routing?",
+        "What is the largest email attachment?", "How do I set the phone number for calls?", "What is e-mail?",
+    )  # fmt: skip
+    assert [question for question in asks_neither if wanted_form(question)] == []
 
 
 def test_could_answer():
