@@ -31,7 +31,7 @@ from index.view_files import IN_TABLE, ViewFiles, disk_errors_told
 Dense = Literal["faiss", "pgvector"]
 
 WORTH_KEEPING = 1000  # changed chunks for which a snapshot is written on closing; fewer are read again in no time
-REST_SECONDS = 0.001  # after every few chunks that are followed: a search waits for each of its rows otherwise
+REST_SECONDS = 0.003  # after every few chunks that are followed: a search waits for each of its rows otherwise
 DEAD_SHARE = 0.25  # of a base, after which it is built anew
 
 _log = logging.getLogger(__name__)
