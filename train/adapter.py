@@ -1,4 +1,4 @@
-"""Teaches the default model to answer briefly from evidence, to name its source, and to say that the notes do not tell.
+"""Teaches the default model to answer briefly from evidence and to name its source.
 
     python -m train.adapter lessons TRAIN_DATA lessons.jsonl     # prompts and answers as tokens
     python -m train.adapter teach lessons.jsonl adapter.gguf     # a LoRA adapter; a graphics processor helps
@@ -7,7 +7,8 @@ Knows the forms of the training data. Each prompt is made by the service's own f
 passages, found and ranked by rare words with some luck for the right one: the service's reader has seen these very
 questions, so its own ranking would be better here than it is elsewhere. What is to be said is a sentence of the
 evidence with what the question did not ask for cut off, or the short answer of an expert, and the number of the
-source; where the chosen notes do not hold the answer, it is that they do not.
+source; where the chosen notes do not hold the answer, it is that they do not. A model that was taught to say so says it
+too often (docs/decisions/0044), so `teach` leaves these lessons out unless `--cannot` keeps a share of them.
 
 Data statement: SQuAD 1.1 and 2.0 (parts, CC BY-SA 4.0), BioASQ (CC BY 2.5), PubMedQA (MIT), QMSum (MIT). Beside the
 unanswerable questions that people wrote, some answerable ones lose every passage that says their answer.
@@ -91,6 +92,8 @@ def main() -> None:
         teaching.add_argument(f"--{name}", type=int, default=default)
     teaching.add_argument("--rate", type=float, default=1e-3)
     teaching.add_argument("--most", type=int, default=1100, help="lessons")
+    teaching.add_argument("--matrices", default="q_proj,v_proj,down_proj")
+    teaching.add_argument("--cannot", type=float, default=0.0, help="share of the lessons that the notes do not answer")
     teaching.add_argument("--longest", type=int, default=320, help="tokens of a lesson")
     teaching.set_defaults(run=teach_lessons)
     given = parser.parse_args()
@@ -267,7 +270,9 @@ def expert(row: Row, evidence: Sequence[Evidence]) -> str:
 
 def teach_lessons(given: argparse.Namespace) -> None:
     """Train on a file of lessons."""
-    found = [Lesson(tuple(row["prompt"]), tuple(row["answer"])) for row in read_rows(given.lessons)]
+    draw = random.Random(0)
+    rows = [row for row in read_rows(given.lessons) if row["said"] != CANNOT or draw.random() < given.cannot]
+    found = [Lesson(tuple(row["prompt"]), tuple(row["answer"])) for row in rows]
     lessons = [lesson for lesson in found if len(lesson.prompt) + len(lesson.answer) <= given.longest][: given.most]
     plan = Plan(
         rank=given.rank,
@@ -277,6 +282,7 @@ def teach_lessons(given: argparse.Namespace) -> None:
         batch=given.batch,
         threads=given.threads,
         layers=given.layers,
+        matrices=tuple(given.matrices.split(",")),
         keep_every=20,
     )
 

@@ -45,6 +45,8 @@ class Lesson:
 class Plan:
     """How to teach. `steps` 0: as many as `epochs` over all lessons take; `layers` 0: all, else so many of the last.
 
+    Every adapted matrix is two more to multiply by for each word that is said: `matrices` may name fewer.
+
     The adapter is written after each `keep_every` steps too, so that teaching can be ended at any time.
     """
 
@@ -57,6 +59,7 @@ class Plan:
     seed: int = 0
     threads: int = 0
     layers: int = 0
+    matrices: tuple[str, ...] = tuple(_MATRICES)
     keep_every: int = 0
 
 
@@ -112,7 +115,9 @@ def write_adapter(state: Mapping[str, NDArray[np.float32]], target: Path, header
         layer, matrix, side = found.groups()
         if architecture == "llama" and side == "B" and matrix in ("q_proj", "k_proj"):
             value = _interleaved(value, heads if matrix == "q_proj" else kv_heads)
-        writer.add_tensor(f"blk.{layer}.{_MATRICES[matrix]}.weight.lora_{side.lower()}", np.ascontiguousarray(value))
+        writer.add_tensor(
+            f"blk.{layer}.{_MATRICES[matrix]}.weight.lora_{side.lower()}", np.ascontiguousarray(value, np.float16)
+        )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -148,7 +153,7 @@ def _with_adapter(base: Path, plan: Plan) -> Any:
         r=plan.rank,
         lora_alpha=plan.alpha,
         lora_dropout=0.0,
-        target_modules=list(_MATRICES),
+        target_modules=list(plan.matrices),
         task_type="CAUSAL_LM",
         layers_to_transform=list(range(layers - plan.layers, layers)) if 0 < plan.layers < layers else None,
     )

@@ -20,7 +20,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
     calls = 0
 
-    def call_soon_threadsafe(self, *args, **options):  # type: ignore[no-untyped-def]
+    def call_soon_threadsafe(self, *args, **options):
         self.calls += 1
         return super().call_soon_threadsafe(*args, **options)
 

@@ -93,7 +93,8 @@ def test_teaching_in_few_bits_learns_too_and_writes_while_it_learns(tmp_path, mo
     monkeypatch.setattr(lora, "_quick_in_bfloat16", lambda _device: True)
     base, target, sizes = write_tiny_model(tmp_path / "tiny.gguf"), tmp_path / "adapter.gguf", []
     lessons = [Lesson(tuple(range(3, 30)), (40, 41, 42, 43)), Lesson(tuple(range(60, 80)), (44, 45))]
-    plan = Plan(rank=4, rate=0.05, steps=5, batch=2, threads=1, layers=1, keep_every=2)
+    matrices = ("q_proj", "down_proj")
+    plan = Plan(rank=4, rate=0.05, steps=5, batch=2, threads=1, layers=1, matrices=matrices, keep_every=2)
 
     def say(_step, _steps, _loss):
         sizes.append(target.stat().st_size if target.is_file() else 0)
@@ -103,6 +104,7 @@ def test_teaching_in_few_bits_learns_too_and_writes_while_it_learns(tmp_path, mo
     assert [size > 0 for size in sizes] == [False, False, True, True, True]
     tensors = {tensor.name for tensor in GGUFReader(target).tensors}
     assert {name.split(".")[1] for name in tensors} == {str(read_header(base).metadata["llama.block_count"] - 1)}
+    assert {name.split(".")[2] for name in tensors} == {"attn_q", "ffn_down"}
 
 
 @real
