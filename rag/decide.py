@@ -11,6 +11,7 @@ from rag.conflict import Conflict, find_conflict
 from rag.events import Notice
 from rag.evidence import Answerability, AnswerabilityJudge, Evidence, EvidenceScorer
 from rag.questions import wanted_form
+from rag.rivals import without_rivals
 from rag.together import with_siblings
 
 
@@ -93,7 +94,7 @@ def _part(
     least: float,
     subject: float,
 ) -> Part:
-    ranked = scorer.rank(question, passages)
+    ranked = without_rivals(question, scorer.rank(question, passages))
     answerability = judge.judge(question, passages, ranked, subject)
     # Nothing that sounds like an answer is one without the number or the address that was asked for.
     form = wanted_form(question)
