@@ -1,7 +1,7 @@
 """Decide whether the evidence answers what was asked, part by part, and what to say beside it. Runs no stream."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from index.passage import Passage
@@ -13,6 +13,8 @@ from rag.evidence import Answerability, AnswerabilityJudge, Evidence, EvidenceSc
 from rag.questions import wanted_form
 from rag.rivals import without_rivals
 from rag.together import with_siblings
+
+FORMLESS = 0.1  # of the score of evidence that lacks the phone number or the address that was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,10 @@ def _part(
 ) -> Part:
     ranked = without_rivals(question, scorer.rank(question, passages))
     answerability = judge.judge(question, passages, ranked, subject)
-    # Nothing that sounds like an answer is one without the number or the address that was asked for.
     form = wanted_form(question)
-    written = form is None or any(form.search(item.text) for item in choose_evidence(ranked))
-    return Part(question, ranked, answerability, bool(ranked) and answerability.score >= least and written)
+    if form is not None and not any(form.search(item.text) for item in choose_evidence(ranked)):
+        answerability = replace(answerability, score=FORMLESS * answerability.score)
+    return Part(question, ranked, answerability, bool(ranked) and answerability.score >= least)
 
 
 def _in_turn(lists: Sequence[Sequence[Evidence]]) -> Iterable[Evidence]:

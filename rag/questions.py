@@ -59,7 +59,7 @@ _FORMS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
             rf"\bwhat(?:'s|\s+is|\s+are|\s+was)\s+(?:\w+\s+){{0,4}}?(?:(?:tele)?phone|fax|hotline)\s+numbers?{_ADDRESSED}"
             r"|\b(?:what|which)\s+(?:phone\s+)?numbers?\s+(?:can|do|should|must|could|shall)\s+\w+\s+(?:call|ring|dial)\b"
         ),
-        re.compile(r"\d(?:[\s()/.-]{0,3}\d){5}"),  # six digits at least
+        re.compile(r"\d(?:[\s()/.-]{0,3}\d){5}|\b(?!(?:19|20)\d\d\b)\d{3,}\b"),  # an extension too, but no year
     ),
     (
         re.compile(

@@ -8,7 +8,7 @@ passages, found and ranked by rare words with some luck for the right one: the s
 questions, so its own ranking would be better here than it is elsewhere. What is to be said is a sentence of the
 evidence with what the question did not ask for cut off, or the short answer of an expert, and the number of the
 source; where the chosen notes do not hold the answer, it is that they do not. A model that was taught to say so says it
-too often (docs/decisions/0044), so `teach` leaves these lessons out unless `--cannot` keeps a share of them.
+too often (docs/decisions/0042), so `teach` leaves these lessons out unless `--cannot` keeps a share of them.
 
 Data statement: SQuAD 1.1 and 2.0 (parts, CC BY-SA 4.0), BioASQ (CC BY 2.5), PubMedQA (MIT), QMSum (MIT). Beside the
 unanswerable questions that people wrote, some answerable ones lose every passage that says their answer.

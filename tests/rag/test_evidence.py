@@ -133,6 +133,7 @@ def test_a_phone_number_and_an_address_are_written_in_one_way():
     for question in asks_phone:
         assert could_answer(answer_kind(question), question, f"Call {phone} at any time.")
         assert could_answer(answer_kind(question), question, "Plan: all; Emergency line: 040/123456")
+        assert could_answer(answer_kind(question), question, "Help desk: 4711")
         assert not could_answer(answer_kind(question), question, "The line is open 24 hours, since 2023, at 99.95 %.")
     for question in asks_address:
         assert could_answer(answer_kind(question), question, f"Write to `{address}`.")
